@@ -1,0 +1,63 @@
+# MedServe. `make help` lists what there is; the variables stand behind each target.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c 'import sys; exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && { command -v $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+TORCH_INDEX_URL ?=
+CHECKPOINTS ?=
+MODELS ?=
+PARITY ?=
+export MODELS HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REMOTE VERBOSE
+
+EXPORT := $(BIN)/python -m export models --models '$(MODELS)' --checkpoints '$(CHECKPOINTS)' $(if $(PARITY),--parity '$(PARITY)')
+
+.PHONY: help setup export serve test check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.serve $(VENV)/.export $(VENV)/.test ## install everything into .venv (PYTHON=python3.12, TORCH_INDEX_URL=…)
+
+export: $(VENV)/.export ## export what is not exported yet (CHECKPOINTS=dir,name=file  MODELS=a,b  PARITY=dir)
+	@$(EXPORT)
+
+serve: $(VENV)/.serve $(VENV)/.export ## export, then serve until Ctrl-C (CHECKPOINTS MODELS HOST HTTP_PORT GRPC_PORT METRICS_PORT)
+	@$(EXPORT) && exec $(BIN)/python -m server
+
+test: $(VENV)/.serve $(VENV)/.export $(VENV)/.test ## check, then every test that needs no GPU (ARGS='-k name')
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.export $(VENV)/.test ## lint, types, and that the committed repository is the generated one
+	$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
+	$(BIN)/python -m export repository --check
+
+clean: ## remove .venv, artefacts and run-time files
+	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache build *.egg-info client/*.egg-info client/src/*.egg-info
+	find model_repository \( -name '*.onnx' -o -name '*.onnx.data' -o -name '*.plan' -o -name card.json \) -delete
+
+$(VENV)/bin/python:
+	@test -n '$(PYTHON)' || { echo 'make: expected Python 3.11 or 3.12, found neither. Install one, or say PYTHON=path.' >&2; exit 1; }
+	@echo 'setup: $(PYTHON) -m venv $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml client/pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo 'setup: installing what serves (Triton, onnxruntime, OpenVINO, RDKit)'
+	@$(PIP) --editable './client' --editable '.[serve]'
+	@touch $@
+
+# torchvision without its needs: the same torch serves it, whichever index that came from.
+$(VENV)/.export: $(VENV)/.serve
+	@echo 'setup: installing what exports (torch, torchvision, PyTorch Geometric, ONNX)'
+	@$(PIP) $(if $(TORCH_INDEX_URL),--index-url '$(TORCH_INDEX_URL)') "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) $(if $(TORCH_INDEX_URL),--index-url '$(TORCH_INDEX_URL)') --no-deps "$$(grep '^torchvision==' constraints.txt)"
+	@$(PIP) --editable '.[serve,export]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.export
+	@echo 'setup: installing what tests'
+	@$(PIP) --editable '.[serve,export,test]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""PyTorch → ONNX → Triton model repository. An application (`python -m export`), never published."""

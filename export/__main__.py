@@ -1,0 +1,135 @@
+"""python -m export {models,repository}: the exporter's command line."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from export import repository
+from export.models import all_specs, select
+from export.publish import Sources, publish, stale
+from export.spec import ModelSpec
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0, or 1 after a message on stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "repository":
+            return _write_repository(options.repository, check=options.check)
+        with _lock(options.repository):
+            return _export(select(_names(options.models)), options.repository, _sources(options), options.force)
+    except (ValueError, OSError) as exc:  # all of ours are ValueErrors with a whole sentence
+        print(f"export: {exc}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    text = commands.add_parser("repository", help="write configs, labels and adapters from the specs")
+    text.add_argument("--check", action="store_true", help="write nothing; fail where anything differs")
+    models = commands.add_parser("models", help="export what is not exported yet, behind its gate")
+    models.add_argument("--models", default="", help="names, separated by commas; default all")
+    models.add_argument("--checkpoints", default="", help="DIR and/or NAME=FILE, separated by commas")
+    models.add_argument("--parity", type=Path, default=None, help="folder of real pictures for the comparison")
+    models.add_argument("--force", action="store_true", help="export again even if up to date")
+    for command in (text, models):
+        command.add_argument("--repository", type=Path, default=ROOT / "model_repository")
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    return [] if text == "all" else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _sources(options: argparse.Namespace) -> Sources:
+    folder, explicit = None, {}
+    for part in filter(None, map(str.strip, options.checkpoints.split(","))):
+        name, equals, path = part.partition("=")
+        if equals and name in all_specs():
+            explicit[name] = Path(path).expanduser()
+        elif folder is None:
+            folder = Path(part).expanduser()
+        else:
+            raise ValueError(
+                f"CHECKPOINTS: expected one folder and NAME=FILE of {', '.join(all_specs())}; got also {part}"
+            )
+    return Sources(folder, explicit, options.parity)
+
+
+def _write_repository(folder: Path, *, check: bool) -> int:
+    differing = repository.differing(list(all_specs().values()), folder)
+    if check:
+        for path in differing:
+            print(f"{folder / path}: not what the specs generate. Run `python -m export repository`.", file=sys.stderr)
+        return 1 if differing else 0
+    for path in repository.write(list(all_specs().values()), folder):
+        print(f"wrote {folder / path}")
+    return 0
+
+
+def _export(specs: Sequence[ModelSpec], folder: Path, sources: Sources, force: bool) -> int:
+    repository.write(list(all_specs().values()), folder)
+    waiting = []
+    for spec in specs:
+        checkpoint = _checkpoint(spec, sources)
+        reason = "asked for" if force else stale(spec, folder, checkpoint)
+        if reason:
+            waiting.append((spec, checkpoint, reason))
+    if not waiting:
+        print(f"{len(specs)} models exported: {', '.join(spec.name for spec in specs)}")
+        return 0
+    columns = (SpinnerColumn(), TextColumn("{task.description:<32}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(waiting))
+        for spec, checkpoint, reason in waiting:
+            progress.update(task, description=f"{spec.name}: {reason}")
+            progress.console.print(_line(spec, folder, checkpoint, sources.parity), highlight=False, soft_wrap=True)
+            progress.advance(task)
+    return 0
+
+
+def _checkpoint(spec: ModelSpec, sources: Sources) -> Path | None:
+    if sources.checkpoints is None and not sources.explicit:
+        return None
+    from export.checkpoints import find  # imports torch
+
+    return find(spec, sources.checkpoints, sources.explicit)
+
+
+def _line(spec: ModelSpec, folder: Path, checkpoint: Path | None, parity: Path | None) -> str:
+    card = publish(spec, folder, checkpoint, parity)
+    artefact = card.artefacts[repository.ARTEFACT]
+    error = max(artefact.parity["max_abs_error"].values())
+    origin = f"checkpoint {card.weights.checkpoint}" if card.weights.trained else "weights: UNTRAINED"
+    return (
+        f"exported {spec.name}: {artefact.size_bytes / 1e6:.1f} MB, {origin}, "
+        f"max|Δ| {error:.1e} on {artefact.parity['samples']} {artefact.parity['source']} samples"
+    )
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """One exporter at a time: two `make serve` in one checkout wait for each other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Digests that bind an artefact to what it was made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+EXPORT = Path(__file__).resolve().parent
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def recipe_digest(model: str, *, tools: Iterable[str]) -> str:
+    """SHA-256 over the sources that decide what a model's ONNX file computes, and the tools' versions.
+
+    Another digest than the card's means that the file must be exported again.
+    """
+    sources = [
+        EXPORT / "models" / f"{model}.py",
+        *sorted((EXPORT / "nets").glob("*.py")),
+        *(EXPORT / name for name in ("spec.py", "steps.py", "outputs.py", "checkpoints.py", "graph.py", "to_onnx.py")),
+    ]
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    for tool in tools:
+        digest.update(tool.encode() + b"\0")
+    return digest.hexdigest()

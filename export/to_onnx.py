@@ -1,0 +1,112 @@
+"""A serving graph → an ONNX file that carries its own fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+
+from export.graph import ServingGraph
+from export.spec import ModelSpec
+
+OPSET = 18  # TensorRT parses 17 to 20; the exporter writes 18 without converting
+BITS = 24  # of the fingerprint in each of its two numbers: all are exact in FP32
+
+
+def export_onnx(graph: ServingGraph, spec: ModelSpec, file: Path) -> tuple[int, int]:
+    """Write `file` and return its fingerprint.
+
+    The batch axis and every -1 of the spec's dims stay dynamic. Two exports of the same weights by
+    the same tools are the same bytes.
+
+    Args:
+        graph: in inference mode, with its weights.
+        spec: gives names and dims.
+        file: to be written.
+    """
+    names = [name for given in spec.inputs for name, _ in given.net_inputs()]
+    with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations, none of them ours to act on
+        program = torch.onnx.export(
+            graph,
+            _example(spec),
+            dynamo=True,
+            dynamic_shapes=_dynamic_axes(spec),
+            input_names=names,
+            output_names=[*(output.name for output in spec.outputs), "summary"],
+            opset_version=OPSET,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError(f"{spec.name}: torch.onnx.export returned nothing")
+    model = program.model_proto
+    _strip(model)
+    fingerprint = _stamp(model)
+    onnx.checker.check_model(model)
+    file.write_bytes(model.SerializeToString(deterministic=True))
+    return fingerprint
+
+
+def _example(spec: ModelSpec) -> tuple[torch.Tensor, ...]:
+    """Zeros of every net input, batch 2; a dynamic size becomes 32."""
+    kinds = {"UINT8": torch.uint8, "FP32": torch.float32}
+    return tuple(
+        torch.zeros((2, *(32 if size < 0 else size for size in tensor.dims)), dtype=kinds[tensor.dtype])
+        for given in spec.inputs
+        for _, tensor in given.net_inputs()
+    )
+
+
+def _dynamic_axes(spec: ModelSpec) -> tuple[dict[int, torch.export.Dim], ...]:
+    batch, size = torch.export.Dim("batch"), torch.export.Dim("size")
+    return tuple(
+        {0: batch} | {axis: size for axis, length in enumerate(tensor.dims, 1) if length < 0}
+        for given in spec.inputs
+        for _, tensor in given.net_inputs()
+    )
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop the exporter's notes: stack traces with the paths of this machine."""
+    del model.metadata_props[:], model.graph.metadata_props[:]
+    model.doc_string = model.graph.doc_string = ""
+    for item in (
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.initializer,
+    ):
+        del item.metadata_props[:]
+        item.doc_string = ""
+
+
+def _stamp(model: onnx.ModelProto) -> tuple[int, int]:
+    """Hash the model with a blank fingerprint and write 48 bits of the hash into it."""
+    digest = hashlib.sha256(model.SerializeToString(deterministic=True)).digest()
+    bits = int.from_bytes(digest[: 2 * BITS // 8], "big")
+    fingerprint = (bits >> BITS, bits & ((1 << BITS) - 1))
+    (blank,) = (tensor for tensor in model.graph.initializer if tensor.name == "fingerprint")
+    stamped = numpy_helper.from_array(np.array([fingerprint], np.float32), "fingerprint")
+    blank.CopyFrom(stamped)
+    return fingerprint
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Silence a logger inside a block: the exporter logs its progress as warnings."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

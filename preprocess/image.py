@@ -1,0 +1,152 @@
+"""An image file → UINT8 RGB pixels of a fixed square, bit for bit as torchvision resizes them.
+
+The source projects train on `Image.open(f).convert("RGB")` → `Resize((side, side))`: Pillow's
+bilinear filter with antialiasing, the whole picture, no crop. This is the same without torch.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from preprocess.rejection import Reason, Rejected
+from preprocess.transport import file_bytes
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
+MAX_PIXELS = 50_000_000  # the largest detectors and cameras in use; 150 MB as RGB
+MIN_SIDE = 32  # fewer pixels than this hold no finding
+T = TypeVar("T")
+_BIT_DEPTHS = (8, 10, 12, 14, 16)
+
+
+def images_to_pixels(images: Sequence[bytes], side: int) -> dict[str, NDArray[np.uint8]]:
+    """Decode a batch.
+
+    Args:
+        images: files (PNG, JPEG, BMP, TIFF, WebP, GIF), each as bytes, base64 text or `data:` URI.
+        side: of the square.
+
+    Returns:
+        pixels: UINT8 [B, 3, side, side], RGB.
+
+    Raises:
+        Rejected: the first image that cannot be read, with its place in the batch.
+    """
+    pixels = np.empty((len(images), 3, side, side), np.uint8)
+    for item, sent in enumerate(images):
+        try:
+            pixels[item] = _to_pixels(file_bytes(sent), side)
+        except Rejected as rejected:
+            raise rejected.at(item) from rejected
+    return {"pixels": pixels}
+
+
+def _to_pixels(content: bytes, side: int) -> NDArray[np.uint8]:
+    """UINT8 [3, side, side] of one file."""
+    image = _opened(content)
+    _check_frames(image)
+    _check_size(image)
+    if image.format == "PNG":
+        _check_png_crc(content)
+    image = _read(lambda: _decoded(image))
+    # A grey picture stays one channel until after the resize: the same numbers at a third of the work.
+    square = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
+    if square.min() == square.max():
+        raise Rejected(Reason.NO_CONTRAST, "expected a picture, got one value in every pixel")
+    return np.broadcast_to(square, (3, side, side)) if square.ndim == 2 else square.transpose(2, 0, 1)
+
+
+def _opened(content: bytes) -> Image.Image:
+    """Read the header only."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of what _check_size refuses a line later.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(io.BytesIO(content), formats=FORMATS)
+    except Image.DecompressionBombError as exc:
+        raise Rejected(
+            Reason.TOO_MANY_PIXELS, f"expected at most {MAX_PIXELS:,} pixels, the header claims far more"
+        ) from exc
+    except UnidentifiedImageError as exc:
+        raise Rejected(
+            Reason.NOT_AN_IMAGE, f"expected an image file ({', '.join(FORMATS)}), got something else"
+        ) from exc
+    except Exception as exc:  # each format's reader fails in its own ways on a hostile header
+        raise _corrupt(exc) from exc
+
+
+def _check_frames(image: Image.Image) -> None:
+    # The first picture of an MPO (a camera's JPEG with previews) is its primary one by definition.
+    frames = 1 if image.format == "MPO" else _read(lambda: getattr(image, "n_frames", 1))
+    if frames != 1:
+        raise Rejected(Reason.MULTI_FRAME, f"expected one picture, got {frames} frames. Send the frame that is meant.")
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise Rejected(
+            Reason.TOO_MANY_PIXELS,
+            f"expected at most {MAX_PIXELS:,} pixels, got {width} × {height}. Send a smaller export.",
+        )
+    if min(width, height) < MIN_SIDE:
+        raise Rejected(
+            Reason.IMAGE_TOO_SMALL,
+            f"expected at least {MIN_SIDE} pixels on each side, got {width} × {height}. Send the original.",
+        )
+
+
+def _check_png_crc(content: bytes) -> None:
+    """Pillow decodes PNG pixel data without looking at its checksum; changed pixels would pass."""
+    _read(lambda: Image.open(io.BytesIO(content), formats=("PNG",)).verify())
+
+
+def _decoded(image: Image.Image) -> Image.Image:
+    """The upright picture in mode L or RGB."""
+    image.load()
+    # Orientation is how the camera was held, not what was seen. No tag: the very same object.
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith("I"):
+        return _from_integers(np.asarray(image))
+    if image.mode == "F":
+        raise Rejected(
+            Reason.UNSUPPORTED_PIXELS,
+            "expected 8- or 16-bit pixels, got floating point of unknown range. Export as 8 or 16 bit.",
+        )
+    # Alpha is dropped as the training pipelines drop it; a palette becomes its colours.
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _from_integers(values: NDArray[np.int32 | np.uint16]) -> Image.Image:
+    """16-bit grey → 8 bit, by the smallest detector depth (8 to 16 bit) that holds the highest value.
+
+    Pillow's own conversion clips at 255 and turns a 12-bit film white.
+    """
+    highest, lowest = int(values.max()), int(values.min())
+    if lowest < 0 or highest >= 1 << _BIT_DEPTHS[-1]:
+        raise Rejected(Reason.UNSUPPORTED_PIXELS, "expected grey values of at most 16 bits without sign, got others")
+    depth = next(bits for bits in _BIT_DEPTHS if highest < 1 << bits)
+    return Image.fromarray((values >> (depth - 8)).astype(np.uint8))
+
+
+def _read(step: Callable[[], T]) -> T:
+    """Run a step of Pillow's; whatever it raises about the file is one rejection."""
+    try:
+        return step()
+    except Rejected:
+        raise
+    except Exception as exc:  # OSError, SyntaxError, struct.error, ValueError, zlib.error, ...
+        raise _corrupt(exc) from exc
+
+
+def _corrupt(exc: Exception) -> Rejected:
+    return Rejected(
+        Reason.CORRUPT_IMAGE,
+        f"expected a whole image file, got one that is cut short or damaged ({type(exc).__name__}). Send it again.",
+    )

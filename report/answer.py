@@ -1,0 +1,114 @@
+"""The JSON report of one answer: what was found, what to do with it, and what computed it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from report.card import Artefact, Card
+from report.rules import decide
+
+
+class UnknownFingerprint(LookupError):
+    """An answer computed by an artefact that no card lists: an error, never a guess."""
+
+
+class Reporter:
+    """Writes reports for every artefact that it was given a card of.
+
+    Args:
+        cards: all cards of the repository.
+        preprocessing: version of the pre-processing that runs beside it.
+
+    Raises:
+        ValueError: two artefacts with one fingerprint.
+    """
+
+    def __init__(self, cards: Iterable[Card], preprocessing: str) -> None:
+        self._preprocessing = preprocessing
+        self._known: dict[tuple[int, int], tuple[Card, str, Artefact]] = {}
+        for card in cards:
+            for name, artefact in card.artefacts.items():
+                if artefact.fingerprint in self._known:
+                    raise ValueError(f"{card.model}/{name}: its fingerprint is another artefact's too")
+                self._known[artefact.fingerprint] = (card, name, artefact)
+
+    def report(self, summary: NDArray[np.float32], now: datetime | None = None) -> str:
+        """One JSON object.
+
+        Args:
+            summary: FP32 [2 + F], one item of the net's `summary`.
+            now: UTC; the time of the answer.
+
+        Raises:
+            UnknownFingerprint: no card lists the artefact, or lists other figures for it.
+        """
+        card, name, artefact = self._origin(summary)
+        figures = dict(zip(card.declaration.summary_fields, map(_shortest, summary[2:]), strict=True))
+        moment = (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        answer = {
+            "model": card.model,
+            **_findings(card, figures),
+            "disclaimer": card.declaration.disclaimer,
+            "timestamp": moment,
+            "provenance": self._provenance(card, name, artefact),
+        }
+        return json.dumps(answer, ensure_ascii=False)
+
+    def _origin(self, summary: NDArray[np.float32]) -> tuple[Card, str, Artefact]:
+        fingerprint = tuple(summary[:2].tolist())
+        origin = self._known.get(fingerprint)
+        if origin is None:
+            raise UnknownFingerprint(
+                f"report.summary: expected a fingerprint of a card in this repository, got {fingerprint}. "
+                "The artefact was replaced without its card, or its precision was lowered under it: export it again."
+            )
+        expected = 2 + len(origin[0].declaration.summary_fields)
+        if summary.shape != (expected,):
+            raise UnknownFingerprint(
+                f"report.summary: expected {expected} figures of {origin[0].model}, got shape {summary.shape}"
+            )
+        return origin
+
+    def _provenance(self, card: Card, name: str, artefact: Artefact) -> dict[str, Any]:
+        return {
+            "model_version": card.version,
+            "artefact": name,
+            "artefact_sha256": artefact.sha256,
+            "precision": artefact.precision,
+            "weights": "trained" if card.weights.trained else "untrained",
+            "checkpoint_sha256": card.weights.checkpoint_sha256,
+            "temperature": card.calibration.temperature,
+            "calibrated": card.calibration.fitted,
+            "preprocessing": self._preprocessing,
+        }
+
+
+def _findings(card: Card, figures: dict[str, float]) -> dict[str, Any]:
+    labels: Sequence[str] = card.declaration.labels
+    if not labels:
+        value = figures[card.declaration.summary_fields[0]]
+        decision = decide(card, figures, None)
+        found: dict[str, Any] = {"prediction": value, "unit": card.declaration.unit, **figures}
+    else:
+        probabilities = {label: figures[f"probability:{label}"] for label in labels}
+        prediction = max(probabilities, key=lambda label: probabilities[label])
+        confidence = probabilities[prediction]
+        decision = decide(card, figures, confidence)
+        found = {
+            "prediction": prediction,
+            "confidence": confidence,
+            "probabilities": probabilities,
+            "uncertainty": figures["uncertainty"],
+        }
+    return found | {"needs_review": decision.needs_review, "review_reasons": list(decision.review_reasons)}
+
+
+def _shortest(figure: np.float32) -> float:
+    """The shortest decimal that is this FP32 number: 0.1 rather than 0.10000000149."""
+    return float(str(figure))

@@ -1,0 +1,109 @@
+"""python -m server: serve an exported model repository on this machine until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from report.card import Card
+from server import preflight
+from server.banner import banner
+from server.leftovers import clean_up, own_tag
+from server.repository import Repository, RepositoryError, link_models
+from server.triton import Address, Triton, TritonError
+from server.wheel import ROOT, WheelError, find_wheel, lay_out_backends
+
+
+class Stop(Exception):
+    """The user, or the machine, asked us to end."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0 after a drain, 1 after a message on stderr."""
+    options = _parser().parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    tag = own_tag()
+    try:
+        return _serve(options, tag)
+    except (preflight.PreflightError, RepositoryError, TritonError, WheelError, OSError) as exc:
+        print(f"serve: {exc}", file=sys.stderr)
+        return 1
+    except Stop:
+        return 0
+    finally:
+        clean_up(options.runtime, tag)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m server", description=__doc__)
+    variable = os.environ.get
+    parser.add_argument("--repository", type=Path, default=ROOT / "model_repository")
+    parser.add_argument("--runtime", type=Path, default=ROOT / ".run", help="folder for this run's own files")
+    parser.add_argument("--models", default=variable("MODELS", ""), help="names, separated by commas; default all")
+    parser.add_argument("--host", default=variable("HOST") or "127.0.0.1")
+    parser.add_argument("--http-port", type=int, default=variable("HTTP_PORT") or 8000)
+    parser.add_argument("--grpc-port", type=int, default=variable("GRPC_PORT") or 8001)
+    parser.add_argument("--metrics-port", type=int, default=variable("METRICS_PORT") or 8002)
+    parser.add_argument("--allow-remote", action="store_true", default=variable("ALLOW_REMOTE") == "1")
+    parser.add_argument("--verbose", action="store_true", default=variable("VERBOSE") == "1", help="Triton's whole log")
+    return parser
+
+
+def _serve(options: argparse.Namespace, tag: str) -> int:
+    address = Address(options.host, options.http_port, options.grpc_port, options.metrics_port)
+    wheel = find_wheel()
+    repository = Repository.read(options.repository)
+    models = repository.chosen([] if options.models == "all" else list(filter(None, options.models.split(","))))
+    needed = repository.closure(models)
+    if left := clean_up(options.runtime):
+        print(f"serve: removed {left} things that an earlier run left behind", file=sys.stderr)
+    cards = _check(options, address, repository, needed)
+    folder = options.runtime / tag
+    link_models(repository, needed, folder / "models")
+    lay_out_backends(wheel, folder / "backends")
+    cache = options.runtime / "compiled"
+    cache.mkdir(parents=True, exist_ok=True)
+    triton = Triton(wheel, folder / "models", folder / "backends", cache, tag, address, verbose=options.verbose)
+    try:
+        triton.wait_until_ready(needed, lambda model: print(f"  ready: {model}", file=sys.stderr, flush=True))
+        print(banner(repository, models, cards, address), flush=True)
+        status = triton.wait()
+    except Stop:
+        print("serve: draining", file=sys.stderr, flush=True)
+        _drain(triton)
+        return 0
+    raise TritonError(f"tritonserver ended by itself with status {status}; see its log above")
+
+
+def _check(options: argparse.Namespace, address: Address, repository: Repository, needed: Sequence[str]) -> list[Card]:
+    preflight.check_platform()
+    preflight.check_host(address.host, allow_remote=options.allow_remote)
+    ports = {"HTTP_PORT": address.http, "GRPC_PORT": address.grpc, "METRICS_PORT": address.metrics}
+    preflight.check_ports(address.host, ports)
+    preflight.check_shared_memory(repository.workers(needed))
+    cards = preflight.check_artefacts(repository.artefacts(needed))
+    for card in cards:
+        if not card.weights.trained:
+            print(f"serve: {card.model}: weights: untrained; its answers mean nothing", file=sys.stderr)
+    return cards
+
+
+def _drain(triton: Triton) -> None:
+    try:
+        triton.drain()
+    except Stop:  # asked a second time: at once
+        triton.kill()
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise Stop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""What runs an ONNX file: onnxruntime on the CPU, or OpenVINO where the config asks for it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from server.backends.onnxruntime.options import ConfigError, Options
+
+Array = NDArray[np.generic]
+CACHE_VARIABLE = "MEDSERVE_CACHE_DIR"  # compiled models; unset: none are kept
+
+
+class Engine(Protocol):
+    """Runs one loaded file. Not thread-safe: a Triton instance owns it."""
+
+    name: str
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """The named outputs, in this order; arrays of their own that a later run leaves alone."""
+
+
+class OnnxRuntimeEngine:
+    """onnxruntime's CPU provider: FP32, the reference among the engines."""
+
+    name = "onnxruntime CPU"
+
+    def __init__(self, options: Options) -> None:
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = options.threads
+        settings.inter_op_num_threads = options.inter_op_threads
+        if options.parallel:
+            settings.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
+        settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, options.graph_level)
+        settings.enable_cpu_mem_arena = options.arena
+        settings.enable_mem_pattern = options.pattern
+        settings.log_severity_level = 3
+        # Idle threads that spin would take the cores from the other models' processes.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            options.file, sess_options=settings, providers=["CPUExecutionProvider"]
+        )
+        self._run_options = onnxruntime.RunOptions()
+        if options.shrink_arena:
+            self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        answers: list[Array] = self._session.run(list(outputs), dict(inputs), self._run_options)
+        return answers
+
+
+class OpenVinoEngine:
+    """OpenVINO's CPU plug-in: runs an FP32 file in bf16 where the CPU has units for it.
+
+    The runtime itself and not onnxruntime's plug-in for it: that offers no device unless the CPU's
+    vendor is Intel, while the runtime serves any x86-64 (DECISIONS.md).
+    """
+
+    name = "OpenVINO CPU"
+
+    def __init__(self, options: Options) -> None:
+        import openvino
+
+        settings: dict[str, str] = {"PERFORMANCE_HINT": "LATENCY"}
+        if options.threads:
+            settings["INFERENCE_NUM_THREADS"] = str(options.threads)
+        if cache := os.environ.get(CACHE_VARIABLE):
+            settings["CACHE_DIR"] = cache
+        compiled = openvino.Core().compile_model(options.file, "CPU", settings)
+        self.name = f"OpenVINO CPU ({compiled.get_property('INFERENCE_PRECISION_HINT').to_string()})"
+        self._places = {name: place for place, port in enumerate(compiled.outputs) for name in port.get_names()}
+        self._request = compiled.create_infer_request()
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        # The request owns its output memory and writes over it at the next run.
+        self._request.infer(dict(inputs), share_inputs=True)
+        return [self._request.get_output_tensor(self._places[name]).data.copy() for name in outputs]
+
+
+def open_engine(options: Options, log: Callable[[str], None]) -> Engine:
+    """Load the file into the engine that its config asks for.
+
+    Args:
+        options: see Options.
+        log: gets one line if the accelerator cannot be had here and the CPU provider serves instead.
+
+    Raises:
+        ConfigError: no engine can load the file.
+    """
+    if options.openvino:
+        try:
+            if platform.machine() != "x86_64":
+                raise ImportError(f"this CPU is {platform.machine()}, not x86-64")
+            return OpenVinoEngine(options)
+        except (ImportError, RuntimeError) as exc:
+            first_line = str(exc).strip().splitlines()[0]
+            log(f"{options.file.name}: no OpenVINO here, the CPU provider serves in FP32: {first_line}")
+    try:
+        return OnnxRuntimeEngine(options)
+    except Exception as exc:  # onnxruntime raises a class of its own for each kind of broken file
+        raise ConfigError(f"{options.file}: not a loadable ONNX file ({type(exc).__name__}: {exc})") from exc
+
+
+def signature(file: Path) -> tuple[list[onnxruntime.NodeArg], list[onnxruntime.NodeArg]]:
+    """(inputs, outputs) of an ONNX file, for a config that leaves them out."""
+    settings = onnxruntime.SessionOptions()
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(file, sess_options=settings, providers=["CPUExecutionProvider"])
+    return session.get_inputs(), session.get_outputs()

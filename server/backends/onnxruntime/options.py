@@ -1,0 +1,102 @@
+"""The part of a model's config.pbtxt that decides how its ONNX file is run.
+
+Names and meanings are those of NVIDIA's C++ onnxruntime backend, so that one config serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT_FILENAME = "model.onnx"
+# `optimization { graph { level } }`: -1 basic, 1 extended, 2 none; absent: all.
+GRAPH_LEVELS = {-1: "ORT_ENABLE_BASIC", 1: "ORT_ENABLE_EXTENDED", 2: "ORT_DISABLE_ALL"}
+_ARENA = "memory.enable_memory_arena_shrinkage"
+KNOWN_PARAMETERS = (
+    "intra_op_thread_count",
+    "inter_op_thread_count",
+    "execution_mode",
+    "enable_mem_arena",
+    "enable_mem_pattern",
+    _ARENA,
+)
+
+
+class ConfigError(ValueError):
+    """A config.pbtxt that this backend cannot obey."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to run one ONNX file.
+
+    Args:
+        file: the artefact.
+        threads: within an operator; 0 lets the engine take every core.
+        inter_op_threads: between operators, in parallel execution.
+        parallel: run independent operators at once.
+        graph_level: name of onnxruntime's GraphOptimizationLevel.
+        arena, pattern: onnxruntime's CPU memory arena and memory pattern.
+        shrink_arena: give the arena's memory back after each run.
+        openvino: whether the config asks for the OpenVINO accelerator.
+    """
+
+    file: Path
+    threads: int = 0
+    inter_op_threads: int = 0
+    parallel: bool = False
+    graph_level: str = "ORT_ENABLE_ALL"
+    arena: bool = True
+    pattern: bool = True
+    shrink_arena: bool = False
+    openvino: bool = False
+
+
+def from_config(config: Mapping[str, Any], version_folder: Path) -> Options:
+    """Read Triton's JSON form of a config.
+
+    Args:
+        config: as in `args["model_config"]`.
+        version_folder: where the model's files are.
+
+    Raises:
+        ConfigError: an unknown accelerator, a value that is not a number, or no such file.
+    """
+    name = config.get("name", "?")
+    parameters = {key: value.get("string_value", "") for key, value in config.get("parameters", {}).items()}
+    optimization = config.get("optimization", {})
+    level = int(optimization.get("graph", {}).get("level", 0))
+    file = version_folder / (config.get("default_model_filename") or DEFAULT_FILENAME)
+    if not file.is_file():
+        raise ConfigError(f"{name}: expected the artefact {file.name} in {version_folder}, found none. Export it.")
+    return Options(
+        file=file,
+        threads=_number(name, parameters, "intra_op_thread_count", 0),
+        inter_op_threads=_number(name, parameters, "inter_op_thread_count", 0),
+        parallel=bool(_number(name, parameters, "execution_mode", 0)),
+        graph_level=GRAPH_LEVELS.get(level, "ORT_ENABLE_ALL"),
+        arena=bool(_number(name, parameters, "enable_mem_arena", 1)),
+        pattern=bool(_number(name, parameters, "enable_mem_pattern", 1)),
+        shrink_arena=bool(parameters.get(_ARENA)),
+        openvino=_accelerated(name, optimization),
+    )
+
+
+def _accelerated(name: str, optimization: Mapping[str, Any]) -> bool:
+    wanted = optimization.get("execution_accelerators", {}).get("cpu_execution_accelerator", [])
+    names = [accelerator["name"] for accelerator in wanted]
+    if unknown := [other for other in names if other != "openvino"]:
+        raise ConfigError(f"{name}: cpu_execution_accelerator: expected openvino, got {', '.join(unknown)}")
+    return bool(names)
+
+
+def _number(model: str, parameters: Mapping[str, str], key: str, default: int) -> int:
+    text = parameters.get(key)
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError as exc:
+        raise ConfigError(f"{model}: parameters.{key}: expected a whole number, got {text!r}") from exc

@@ -1,0 +1,49 @@
+"""What is printed once the server is ready: for each model a curl line and a client line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from report.card import Card
+from server.repository import Repository
+from server.triton import Address
+
+EXAMPLES = Path("examples")
+# By the ensemble's input: what the lines send.
+_EXAMPLES = {"image": EXAMPLES / "phantom.png", "smiles": "CCO"}
+
+
+def banner(repository: Repository, models: Sequence[str], cards: Iterable[Card], address: Address) -> str:
+    """Lines that work when pasted into a shell in the checkout."""
+    untrained = {card.model for card in cards if not card.weights.trained}
+    lines = [
+        "",
+        f"READY  http://{address.host}:{address.http}   grpc://{address.host}:{address.grpc}   "
+        f"metrics http://{address.host}:{address.metrics}/metrics",
+    ]
+    for model in models:
+        mark = "   weights: UNTRAINED, its answers mean nothing" if model in untrained else ""
+        lines += ["", f"{model}: {_parameter(repository, model, 'task')}{mark}"]
+        lines += [f"  {line}" for line in _lines(repository, model, address)]
+    return "\n".join([*lines, "", "Ctrl-C drains and stops."])
+
+
+def _lines(repository: Repository, model: str, address: Address) -> list[str]:
+    inputs = [tensor.name for tensor in repository.configs[model].input]
+    url = f"http://{address.host}:{address.http}/v2/models/{model}"
+    grpc = f"--url grpc://{address.host}:{address.grpc}"
+    if len(inputs) == 1 and isinstance(example := _EXAMPLES.get(inputs[0]), Path):
+        raw = f'curl -s --data-binary @{example} -H "Inference-Header-Content-Length: 0" {url}/infer'
+        return [raw, f".venv/bin/medserve predict {model} {example} {grpc}"]
+    sent = {name: str(_EXAMPLES.get(name, "…")) for name in inputs}
+    values = " ".join(f"'{value}'" for value in sent.values())
+    return [
+        f"curl -s -d '{json.dumps(sent)}' {url}/generate",
+        f".venv/bin/medserve predict {model} {values} {grpc}",
+    ]
+
+
+def _parameter(repository: Repository, model: str, key: str) -> str:
+    return repository.configs[model].parameters[key].string_value

@@ -1,0 +1,120 @@
+"""What can be known to fail before Triton starts, each as one sentence with a way out."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from report.card import FILENAME, Card, CardError
+from server.leftovers import SHM
+
+PYTHONS = ((3, 11), (3, 12))
+GLIBC = (2, 35)
+MIB = 1 << 20
+SHM_PER_WORKER = 2 * MIB  # Triton's 1 MiB default region, and room for it to grow once
+
+
+class PreflightError(RuntimeError):
+    """The server must not, or cannot, be started."""
+
+
+def check_platform() -> None:
+    """Raises PreflightError: a Python or a C library that the wheel's Triton does not run on."""
+    if sys.version_info[:2] not in PYTHONS:
+        wanted = " or ".join(f"{major}.{minor}" for major, minor in PYTHONS)
+        raise PreflightError(
+            f"Python: expected {wanted} (Triton's workers need numpy < 2), got {platform.python_version()}. "
+            "Run `make clean` and `make serve PYTHON=python3.12`."
+        )
+    library, version = platform.libc_ver()
+    if library != "glibc" or tuple(map(int, version.split(".")[:2])) < GLIBC:
+        raise PreflightError(
+            f"C library: expected glibc {GLIBC[0]}.{GLIBC[1]} or newer (Debian 12, Ubuntu 22.04), "
+            f"got {library or 'another'} {version}. Use the container."
+        )
+
+
+def check_host(host: str, *, allow_remote: bool) -> None:
+    """Raises PreflightError: an address that others can reach, unless the user insists."""
+    try:
+        addresses = {ipaddress.ip_address(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except (OSError, ValueError) as exc:
+        raise PreflightError(f"HOST: expected an address of this machine, got {host!r}") from exc
+    if not allow_remote and not all(address.is_loopback for address in addresses):
+        raise PreflightError(
+            f"HOST: expected a loopback address, got {host}. The wheel's Triton is 2.51 (24.10) and lacks the "
+            "security fixes of later releases (up to 26.07): on a network use the container. "
+            "ALLOW_REMOTE=1 overrides this."
+        )
+
+
+def check_ports(host: str, ports: Mapping[str, int]) -> None:
+    """Raises PreflightError: two equal ports, or one that somebody else listens on.
+
+    Args:
+        host: the address to bind.
+        ports: by the name of the variable that sets each.
+    """
+    seen: dict[int, str] = {}
+    for variable, port in ports.items():
+        if port in seen:
+            raise PreflightError(f"{variable}: expected a port of its own, got {port}, which {seen[port]} has too")
+        seen[port] = variable
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as exc:
+                raise PreflightError(
+                    f"{variable}: expected a free port, but {host}:{port} cannot be bound ({exc.strerror}). "
+                    f"Stop what listens there, or run with {variable}={port + 10000}."
+                ) from exc
+
+
+def check_shared_memory(workers: int) -> None:
+    """Raises PreflightError: /dev/shm too small for Triton to talk to its workers through it."""
+    needed = workers * SHM_PER_WORKER
+    free = shutil.disk_usage(SHM).free if SHM.is_dir() else 0
+    if free < needed:
+        raise PreflightError(
+            f"{SHM}: expected {needed // MIB} MiB free for {workers} workers, got {free // MIB} MiB. "
+            "In a container raise it with --shm-size; elsewhere remove what fills it."
+        )
+
+
+def check_artefacts(artefacts: Iterable[tuple[str, Path]]) -> list[Card]:
+    """The cards of the artefacts, each compared with its file to the last byte.
+
+    Raises:
+        PreflightError: an artefact that is missing, half-written, or not the one in its card.
+    """
+    cards = []
+    for model, file in artefacts:
+        again = f"Run `make export MODELS={model.removesuffix('_net')}`."
+        try:
+            card = Card.read(file.parent / FILENAME)
+        except CardError as exc:
+            raise PreflightError(f"{model}: {exc}") from exc
+        listed = card.artefacts.get(file.name)
+        if listed is None or not file.is_file():
+            raise PreflightError(f"{model}: expected {file} and its entry in {FILENAME}, one is missing. {again}")
+        size = file.stat().st_size
+        if size != listed.size_bytes:
+            raise PreflightError(
+                f"{model}: {file.name}: expected {listed.size_bytes:,} bytes, got {size:,}: half-written. {again}"
+            )
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if digest != listed.sha256:
+            raise PreflightError(
+                f"{model}: {file.name}: expected sha256 {listed.sha256[:16]}… of its card, got {digest[:16]}…: "
+                f"not the artefact that was verified. {again}"
+            )
+        cards.append(card)
+    return cards

@@ -1,0 +1,91 @@
+"""The model repository as the server reads it: which models a caller means, and what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2 as pb
+
+CONFIG = "config.pbtxt"
+
+
+class RepositoryError(ValueError):
+    """A repository that cannot be served as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Parsed configs by model name."""
+
+    folder: Path
+    configs: dict[str, pb.ModelConfig]
+
+    @classmethod
+    def read(cls, folder: Path) -> Repository:
+        """Raises RepositoryError for an empty folder or a config that is not Triton's."""
+        configs = {}
+        for file in sorted(folder.glob(f"*/{CONFIG}")):
+            try:
+                configs[file.parent.name] = text_format.Parse(file.read_text("utf-8"), pb.ModelConfig())
+            except text_format.ParseError as exc:
+                raise RepositoryError(f"{file}: {exc}") from exc
+        if not configs:
+            raise RepositoryError(f"{folder}: expected models with a {CONFIG}, found none")
+        return cls(folder, configs)
+
+    def callable_models(self) -> list[str]:
+        """The ensembles: what users call."""
+        return [name for name, config in self.configs.items() if config.platform == "ensemble"]
+
+    def chosen(self, names: Sequence[str]) -> list[str]:
+        """`names`, or every ensemble.
+
+        Raises:
+            RepositoryError: a name that is no model here; the message lists the valid ones.
+        """
+        valid = self.callable_models()
+        if unknown := [name for name in names if name not in valid]:
+            raise RepositoryError(f"MODELS: expected some of {', '.join(valid)}; got {', '.join(unknown)}")
+        return list(names) or valid
+
+    def closure(self, names: Sequence[str]) -> list[str]:
+        """`names` and every model that their ensembles call, each once."""
+        found: dict[str, None] = {}
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop(0)
+            if name in found:
+                continue
+            if name not in self.configs:
+                raise RepositoryError(f"{self.folder}: expected the model {name}, found none. Run `make export`.")
+            found[name] = None
+            waiting += [step.model_name for step in self.configs[name].ensemble_scheduling.step]
+        return list(found)
+
+    def artefacts(self, names: Sequence[str]) -> Iterator[tuple[str, Path]]:
+        """(model, file) of every artefact that these models load, in every version that is there."""
+        for name in names:
+            config = self.configs[name]
+            if config.backend == "onnxruntime":
+                versions = sorted(path for path in (self.folder / name).glob("[0-9]*") if path.is_dir())
+                if not versions:
+                    raise RepositoryError(
+                        f"{name}: not exported. Run `make export MODELS={name.removesuffix('_net')}`."
+                    )
+                for version in versions:
+                    yield name, version / (config.default_model_filename or "model.onnx")
+
+    def workers(self, names: Sequence[str]) -> int:
+        """Worker processes of these models: one for each instance of a model that is no ensemble."""
+        groups = (self.configs[name].instance_group for name in names if not self.configs[name].platform)
+        return sum(sum(group.count for group in found) or 1 for found in groups)
+
+
+def link_models(repository: Repository, names: Sequence[str], view: Path) -> None:
+    """A folder that holds just these models, as links: Triton loads everything that it finds."""
+    view.mkdir(parents=True)
+    for name in names:
+        (view / name).symlink_to((repository.folder / name).resolve(), target_is_directory=True)

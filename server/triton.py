@@ -1,0 +1,146 @@
+"""One running tritonserver: start, readiness, drain, end."""
+
+from __future__ import annotations
+
+import ctypes
+import http.client
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.wheel import Wheel, environment
+
+DRAIN_TIMEOUT_S = 30  # how long requests in flight may take to end
+READY_TIMEOUT_S = 300
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+class TritonError(RuntimeError):
+    """tritonserver ended, or did not become ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server listens."""
+
+    host: str
+    http: int
+    grpc: int
+    metrics: int
+
+
+class Triton:
+    """A child process that dies with this one, however this one dies.
+
+    Args:
+        wheel: where the program is.
+        repository: folder whose every model is loaded.
+        backends: Triton's backend directory.
+        cache: folder for compiled models.
+        tag: names this run's shared-memory files.
+        address: to listen on.
+        verbose: also Triton's informational log.
+    """
+
+    def __init__(
+        self, wheel: Wheel, repository: Path, backends: Path, cache: Path, tag: str, address: Address, *, verbose: bool
+    ) -> None:
+        self._address = address
+        self._process = subprocess.Popen(
+            [str(wheel.server), *_arguments(repository, backends, tag, address, verbose=verbose)],
+            env=environment(wheel, cache),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C at the terminal reaches the launcher alone
+            preexec_fn=_die_with_parent,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until_ready(self, models: Sequence[str], progress: Callable[[str], None]) -> None:
+        """Return when every model is READY, not the server alone.
+
+        Args:
+            models: by name.
+            progress: gets each model's name as it becomes ready.
+
+        Raises:
+            TritonError: the server ended, or not all were ready within READY_TIMEOUT_S.
+        """
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        waiting = list(models)
+        while waiting or not self._answers("/v2/health/ready"):
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise TritonError(f"not ready after {READY_TIMEOUT_S} s: {', '.join(waiting)}; see Triton's log above")
+            for model in [name for name in waiting if self._answers(f"/v2/models/{name}/ready")]:
+                waiting.remove(model)
+                progress(model)
+            time.sleep(0.1)
+
+    def wait(self) -> int:
+        """Block until the server ends; its exit status."""
+        return self._process.wait()
+
+    def drain(self) -> None:
+        """Stop taking requests, let those in flight end, and end the server; kill what does not end."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(DRAIN_TIMEOUT_S + 5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the server at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def _check_alive(self) -> None:
+        status = self._process.poll()
+        if status is not None:
+            raise TritonError(f"tritonserver ended with status {status} while loading; see its log above")
+
+    def _answers(self, path: str) -> bool:
+        connection = http.client.HTTPConnection(self._address.host, self._address.http, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+def _arguments(repository: Path, backends: Path, tag: str, address: Address, *, verbose: bool) -> list[str]:
+    settings: Mapping[str, object] = {
+        "model-repository": repository,
+        "backend-directory": backends,
+        "http-address": address.host,
+        "http-port": address.http,
+        "grpc-address": address.host,
+        "grpc-port": address.grpc,
+        "metrics-address": address.host,
+        "metrics-port": address.metrics,
+        # The repository is as it was checked: nobody loads or unloads models over the network.
+        "model-control-mode": "none",
+        "strict-readiness": "true",
+        "exit-on-error": "true",
+        "exit-timeout-secs": DRAIN_TIMEOUT_S,
+        "allow-gpu-metrics": "false",
+        "log-info": str(verbose).lower(),
+    }
+    arguments = [f"--{name}={value}" for name, value in settings.items()]
+    arguments.append("--disable-auto-complete-config")  # configs are whole; a gap is an error, not a guess
+    arguments += [f"--backend-config={name},shm-region-prefix-name={tag}-" for name in ("python", "onnxruntime")]
+    return arguments
+
+
+def _die_with_parent() -> None:
+    # SIGTERM rather than SIGKILL: the server then ends its workers and removes its files.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
