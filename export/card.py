@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from export.digest import sha256_of
 from export.parity import Parity
 from export.spec import ModelSpec
-from report.card import Artefact, Declaration
+from report.card import Artefact, Declaration, RiskLevel
 
 TOOLS = ("torch", "torchvision", "torch-geometric", "onnx", "onnxscript", "onnxruntime", "numpy")
 
@@ -23,6 +24,7 @@ def declaration(spec: ModelSpec) -> Declaration:
         summary_fields=spec.summary_fields,
         review_below_confidence=spec.rules.review_below_confidence,
         review_above=spec.rules.review_above,
+        risk_levels=tuple(RiskLevel(**asdict(level)) for level in spec.rules.risk_levels),
         intended_use=spec.intended_use,
         disclaimer=spec.disclaimer,
         claim=spec.claim,

@@ -91,16 +91,27 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RiskLevel:
+    """A level that an answer has if it is sure enough. Both figures lie in 0..1: the defaults fit any."""
+
+    name: str
+    confidence_above: float = -1.0
+    uncertainty_below: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """Decisions as data. The report step evaluates them and nothing else does.
 
     Args:
         review_below_confidence: below it a person must look; None where the source has no rule.
         review_above: (figure of `summary`, bound): above it a person must look.
+        risk_levels: the first that fits an answer is its risk level; the last must fit any.
     """
 
     review_below_confidence: float | None = None
     review_above: tuple[tuple[str, float], ...] = ()
+    risk_levels: tuple[RiskLevel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,8 @@ def _findings(card: Card, figures: dict[str, float]) -> dict[str, Any]:
             "probabilities": probabilities,
             "uncertainty": figures["uncertainty"],
         }
+    if decision.risk_level is not None:
+        found["risk_level"] = decision.risk_level
     return found | {"needs_review": decision.needs_review, "review_reasons": list(decision.review_reasons)}
 
 

@@ -21,6 +21,15 @@ class CardError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RiskLevel:
+    """A level that an answer has if its confidence is above and its uncertainty below."""
+
+    name: str
+    confidence_above: float
+    uncertainty_below: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """The part of the model's spec that readers of an answer need."""
 
@@ -30,6 +39,7 @@ class Declaration:
     summary_fields: tuple[str, ...]
     review_below_confidence: float | None
     review_above: tuple[tuple[str, float], ...]
+    risk_levels: tuple[RiskLevel, ...]
     intended_use: str
     disclaimer: str
     claim: str
@@ -122,6 +132,7 @@ def _card(content: dict[str, Any]) -> Card:
     declaration = content["declaration"] | {
         name: tuple(content["declaration"][name]) for name in ("labels", "summary_fields")
     }
+    declaration["risk_levels"] = tuple(RiskLevel(**level) for level in declaration["risk_levels"])
     declaration["review_above"] = tuple((name, float(bound)) for name, bound in declaration["review_above"])
     artefacts = {
         name: Artefact(**(artefact | {"fingerprint": tuple(map(int, artefact["fingerprint"]))}))

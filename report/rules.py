@@ -10,10 +10,11 @@ from report.card import Card
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a person must look, and every reason why."""
+    """Whether a person must look, and every reason why; the risk level, where the model has levels."""
 
     needs_review: bool
     review_reasons: tuple[str, ...]
+    risk_level: str | None
 
 
 def decide(card: Card, figures: Mapping[str, float], confidence: float | None) -> Decision:
@@ -35,4 +36,18 @@ def decide(card: Card, figures: Mapping[str, float], confidence: float | None) -
         for name, bound in card.declaration.review_above
         if figures[name] > bound
     ]
-    return Decision(bool(reasons), tuple(reasons))
+    return Decision(bool(reasons), tuple(reasons), _risk_level(card, figures, confidence))
+
+
+def _risk_level(card: Card, figures: Mapping[str, float], confidence: float | None) -> str | None:
+    """The first level that fits; None where the model has none."""
+    if confidence is None:
+        return None
+    return next(
+        (
+            level.name
+            for level in card.declaration.risk_levels
+            if confidence > level.confidence_above and figures["uncertainty"] < level.uncertainty_below
+        ),
+        None,
+    )

@@ -14,13 +14,10 @@ from report.card import Card
 from server import preflight
 from server.banner import banner
 from server.leftovers import clean_up, own_tag
-from server.repository import Repository, RepositoryError, link_models
-from server.triton import Address, Triton, TritonError
-from server.wheel import ROOT, WheelError, find_wheel, lay_out_backends
-
-
-class Stop(Exception):
-    """The user, or the machine, asked us to end."""
+from server.repository import Repository, RepositoryError
+from server.supervisor import Plan, Stop, serve
+from server.triton import Address, TritonError
+from server.wheel import ROOT, WheelError, find_wheel
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,14 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, _stop)
     tag = own_tag()
     try:
-        return _serve(options, tag)
+        _run(options, tag)
     except (preflight.PreflightError, RepositoryError, TritonError, WheelError, OSError) as exc:
         print(f"serve: {exc}", file=sys.stderr)
         return 1
-    except Stop:
-        return 0
+    except Stop:  # before there was anything to drain
+        pass
     finally:
         clean_up(options.runtime, tag)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(options: argparse.Namespace, tag: str) -> int:
+def _run(options: argparse.Namespace, tag: str) -> None:
     address = Address(options.host, options.http_port, options.grpc_port, options.metrics_port)
     wheel = find_wheel()
     repository = Repository.read(options.repository)
@@ -64,21 +62,16 @@ def _serve(options: argparse.Namespace, tag: str) -> int:
     if left := clean_up(options.runtime):
         print(f"serve: removed {left} things that an earlier run left behind", file=sys.stderr)
     cards = _check(options, address, repository, needed)
-    folder = options.runtime / tag
-    link_models(repository, needed, folder / "models")
-    lay_out_backends(wheel, folder / "backends")
-    cache = options.runtime / "compiled"
-    cache.mkdir(parents=True, exist_ok=True)
-    triton = Triton(wheel, folder / "models", folder / "backends", cache, tag, address, verbose=options.verbose)
-    try:
-        triton.wait_until_ready(needed, lambda model: print(f"  ready: {model}", file=sys.stderr, flush=True))
-        print(banner(repository, models, cards, address), flush=True)
-        status = triton.wait()
-    except Stop:
-        print("serve: draining", file=sys.stderr, flush=True)
-        _drain(triton)
-        return 0
-    raise TritonError(f"tritonserver ended by itself with status {status}; see its log above")
+    plan = Plan(
+        wheel=wheel,
+        repository=repository,
+        needed=needed,
+        address=address,
+        runtime=options.runtime,
+        tag=tag,
+        verbose=options.verbose,
+    )
+    serve(plan, lambda: print(banner(repository, models, cards, address), flush=True))
 
 
 def _check(options: argparse.Namespace, address: Address, repository: Repository, needed: Sequence[str]) -> list[Card]:
@@ -92,13 +85,6 @@ def _check(options: argparse.Namespace, address: Address, repository: Repository
         if not card.weights.trained:
             print(f"serve: {card.model}: weights: untrained; its answers mean nothing", file=sys.stderr)
     return cards
-
-
-def _drain(triton: Triton) -> None:
-    try:
-        triton.drain()
-    except Stop:  # asked a second time: at once
-        triton.kill()
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

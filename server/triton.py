@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import http.client
+import re
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+
+import psutil
 
 from server.wheel import Wheel, environment
 
 DRAIN_TIMEOUT_S = 30  # how long requests in flight may take to end
 READY_TIMEOUT_S = 300
+POLL_S = 0.5
+# This Triton is built for GPUs and says so of a machine without one, as errors. They are none.
+_HARMLESS = re.compile(
+    r"CUDA driver version is insufficient|CudaDriverHelper has not been initialized|no pinned memory pool|^Signal "
+)
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -54,9 +65,16 @@ class Triton:
             [str(wheel.server), *_arguments(repository, backends, tag, address, verbose=verbose)],
             env=environment(wheel, cache),
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
             start_new_session=True,  # a Ctrl-C at the terminal reaches the launcher alone
             preexec_fn=_die_with_parent,
         )
+        self._workers: list[psutil.Process] = []
+        relay = threading.Thread(target=_relay, args=(self._process.stdout, verbose), daemon=True)
+        relay.start()
 
     @property
     def pid(self) -> int:
@@ -82,17 +100,29 @@ class Triton:
                 waiting.remove(model)
                 progress(model)
             time.sleep(0.1)
+        self._workers = psutil.Process(self._process.pid).children()
 
-    def wait(self) -> int:
-        """Block until the server ends; its exit status."""
-        return self._process.wait()
+    def wait_for_trouble(self) -> str:
+        """Block until the server or one of its workers has died; a sentence about which.
 
-    def drain(self) -> None:
+        Triton 2.51 starts a dead worker no second time and still calls its model READY, so that every
+        request to it fails: a dead worker is a dead server.
+        """
+        while True:
+            status = self._process.poll()
+            if status is not None:
+                return f"tritonserver ended by itself ({_meaning(status)})"
+            for worker in self._workers:
+                if not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE:
+                    return f"worker {worker.pid} died"
+            time.sleep(POLL_S)
+
+    def drain(self, timeout_s: float = DRAIN_TIMEOUT_S + 5) -> None:
         """Stop taking requests, let those in flight end, and end the server; kill what does not end."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(DRAIN_TIMEOUT_S + 5)
+            self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -144,3 +174,15 @@ def _arguments(repository: Path, backends: Path, tag: str, address: Address, *, 
 def _die_with_parent() -> None:
     # SIGTERM rather than SIGKILL: the server then ends its workers and removes its files.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _relay(log: IO[str], verbose: bool) -> None:
+    """Pass Triton's log on, without what is known to mean nothing here."""
+    for line in log:
+        if verbose or not _HARMLESS.search(line):
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+
+def _meaning(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"status {status}"

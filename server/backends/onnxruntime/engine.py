@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -66,6 +67,8 @@ class OpenVinoEngine:
     name = "OpenVINO CPU"
 
     def __init__(self, options: Options) -> None:
+        # Its wheel brings a usage reporter and imports it where it can. Not beside patients' pictures.
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
         import openvino
 
         settings: dict[str, str] = {"PERFORMANCE_HINT": "LATENCY"}

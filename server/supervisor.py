@@ -1,0 +1,96 @@
+"""Keeps one Triton serving: starts it, and starts it again when it or a worker of it dies."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.leftovers import clean_up
+from server.repository import Repository, link_models
+from server.triton import Address, Triton, TritonError
+from server.wheel import Wheel, lay_out_backends
+
+MAX_DEATHS, DEATH_WINDOW_S = 3, 120.0
+SHORT_DRAIN_S = 5.0  # with a dead worker Triton never finds itself idle
+
+
+class Stop(Exception):
+    """The user, or the machine, asked us to end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to serve, where, and under which name.
+
+    Args:
+        needed: every model to load, ensembles and their steps.
+        runtime: folder for this run's own files.
+        tag: of this run, in the names of all that it creates.
+    """
+
+    wheel: Wheel
+    repository: Repository
+    needed: Sequence[str]
+    address: Address
+    runtime: Path
+    tag: str
+    verbose: bool
+
+
+def serve(plan: Plan, when_ready: Callable[[], None]) -> None:
+    """Serve until Stop is raised, then drain.
+
+    Args:
+        plan: see Plan.
+        when_ready: called once, when every model is READY for the first time.
+
+    Raises:
+        TritonError: it did not become ready, or died MAX_DEATHS times within DEATH_WINDOW_S.
+    """
+    deaths: list[float] = []
+    triton = _start(plan)
+    try:
+        when_ready()
+        while True:
+            trouble = triton.wait_for_trouble()
+            _say(trouble)
+            deaths = [moment for moment in deaths if time.monotonic() - moment < DEATH_WINDOW_S] + [time.monotonic()]
+            if len(deaths) >= MAX_DEATHS:
+                raise TritonError(f"died {MAX_DEATHS} times within {DEATH_WINDOW_S:.0f} s; see the log above")
+            triton.drain(SHORT_DRAIN_S)
+            clean_up(plan.runtime, plan.tag)
+            _say("starting again")
+            triton = _start(plan)
+            _say("every model is READY again")
+    except Stop:
+        _say("draining")
+        try:
+            triton.drain()
+        except Stop:  # asked a second time: at once
+            triton.kill()
+    finally:
+        triton.kill()
+
+
+def _start(plan: Plan) -> Triton:
+    folder = plan.runtime / plan.tag
+    link_models(plan.repository, plan.needed, folder / "models")
+    lay_out_backends(plan.wheel, folder / "backends")
+    cache = plan.runtime / "compiled"
+    cache.mkdir(parents=True, exist_ok=True)
+    triton = Triton(
+        plan.wheel, folder / "models", folder / "backends", cache, plan.tag, plan.address, verbose=plan.verbose
+    )
+    try:
+        triton.wait_until_ready(plan.needed, lambda model: _say(f"ready: {model}"))
+    except BaseException:
+        triton.kill()
+        raise
+    return triton
+
+
+def _say(sentence: str) -> None:
+    print(f"serve: {sentence}", file=sys.stderr, flush=True)
