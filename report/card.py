@@ -116,16 +116,16 @@ class Card:
         try:
             content = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as exc:
-            raise CardError(f"{path}: expected a card, found none. Export the model again.") from exc
+            raise CardError(f"{path}: expected a card, found none.") from exc
         except (OSError, ValueError) as exc:
-            raise CardError(f"{path}: not a readable card ({exc}). Export the model again.") from exc
+            raise CardError(f"{path}: not a readable card ({exc}).") from exc
         found = content.get("schema") if isinstance(content, dict) else None
         if found != SCHEMA:
-            raise CardError(f"{path}: schema: expected {SCHEMA}, got {found}. Export the model again.")
+            raise CardError(f"{path}: schema: expected {SCHEMA}, got {found}.")
         try:
             return _card(content)
         except (KeyError, TypeError, ValueError) as exc:
-            raise CardError(f"{path}: not a whole card ({exc!r}). Export the model again.") from exc
+            raise CardError(f"{path}: not a whole card ({exc!r}).") from exc
 
 
 def _card(content: dict[str, Any]) -> Card:

@@ -34,15 +34,15 @@ def _lines(repository: Repository, model: str, address: Address) -> list[str]:
     inputs = [tensor.name for tensor in repository.configs[model].input]
     url = f"http://{address.host}:{address.http}/v2/models/{model}"
     grpc = f"--url grpc://{address.host}:{address.grpc}"
-    if len(inputs) == 1 and isinstance(example := _EXAMPLES.get(inputs[0]), Path):
-        raw = f'curl -s --data-binary @{example} -H "Inference-Header-Content-Length: 0" {url}/infer'
-        return [raw, f".venv/bin/medserve predict {model} {example} {grpc}"]
-    sent = {name: str(_EXAMPLES.get(name, "…")) for name in inputs}
-    values = " ".join(f"'{value}'" for value in sent.values())
-    return [
-        f"curl -s -d '{json.dumps(sent)}' {url}/generate",
-        f".venv/bin/medserve predict {model} {values} {grpc}",
-    ]
+    sent = {name: _EXAMPLES[name] for name in inputs if name in _EXAMPLES}
+    files = {name: value for name, value in sent.items() if isinstance(value, Path)}
+    body = json.dumps({name: "%s" if name in files else value for name, value in sent.items()})
+    encoded = "".join(f' "$(base64 -w0 {file})"' for file in files.values())
+    curl = (
+        f"printf '{body}'{encoded} | curl -s -d @- {url}/generate" if files else f"curl -s -d '{body}' {url}/generate"
+    )
+    values = " ".join(str(value) for value in sent.values())
+    return [curl, f".venv/bin/medserve predict {model} {values} {grpc}"]
 
 
 def _parameter(repository: Repository, model: str, key: str) -> str:

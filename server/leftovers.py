@@ -63,6 +63,7 @@ def _dead(text: str, tag: str | None) -> bool:
     if tag is not None:
         return match.group() == tag
     try:
-        return int(psutil.Process(int(match[1])).create_time()) != int(match[2])
+        launcher = psutil.Process(int(match[1]))
+        return launcher.status() == psutil.STATUS_ZOMBIE or int(launcher.create_time()) != int(match[2])
     except psutil.NoSuchProcess:
         return True

@@ -100,7 +100,7 @@ def check_artefacts(artefacts: Iterable[tuple[str, Path]]) -> list[Card]:
         try:
             card = Card.read(file.parent / FILENAME)
         except CardError as exc:
-            raise PreflightError(f"{model}: {exc}") from exc
+            raise PreflightError(f"{model}: {exc} {again}") from exc
         listed = card.artefacts.get(file.name)
         if listed is None or not file.is_file():
             raise PreflightError(f"{model}: expected {file} and its entry in {FILENAME}, one is missing. {again}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import http.client
 import re
@@ -55,14 +56,29 @@ class Triton:
         tag: names this run's shared-memory files.
         address: to listen on.
         verbose: also Triton's informational log.
+        complete_configs: let backends fill in what a config leaves out. MedServe's own configs are
+            whole: there a gap is an error, not something to guess.
     """
 
     def __init__(
-        self, wheel: Wheel, repository: Path, backends: Path, cache: Path, tag: str, address: Address, *, verbose: bool
+        self,
+        wheel: Wheel,
+        repository: Path,
+        backends: Path,
+        cache: Path,
+        tag: str,
+        address: Address,
+        *,
+        verbose: bool = False,
+        complete_configs: bool = False,
     ) -> None:
         self._address = address
         self._process = subprocess.Popen(
-            [str(wheel.server), *_arguments(repository, backends, tag, address, verbose=verbose)],
+            [
+                str(wheel.server),
+                *_arguments(repository, backends, tag, address, verbose=verbose),
+                *([] if complete_configs else ["--disable-auto-complete-config"]),
+            ],
             env=environment(wheel, cache),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -73,8 +89,8 @@ class Triton:
             preexec_fn=_die_with_parent,
         )
         self._workers: list[psutil.Process] = []
-        relay = threading.Thread(target=_relay, args=(self._process.stdout, verbose), daemon=True)
-        relay.start()
+        self._log = threading.Thread(target=_relay, args=(self._process.stdout, verbose), daemon=True)
+        self._log.start()
 
     @property
     def pid(self) -> int:
@@ -121,15 +137,15 @@ class Triton:
         """Stop taking requests, let those in flight end, and end the server; kill what does not end."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self.kill()
 
     def kill(self) -> None:
-        """End the server at once."""
+        """End the server at once, if it has not ended, and pass on the last of its log."""
         self._process.kill()
         self._process.wait()
+        self._log.join(timeout=1)  # a worker that outlives the server holds the pipe open
 
     def _check_alive(self) -> None:
         status = self._process.poll()
@@ -166,7 +182,6 @@ def _arguments(repository: Path, backends: Path, tag: str, address: Address, *, 
         "log-info": str(verbose).lower(),
     }
     arguments = [f"--{name}={value}" for name, value in settings.items()]
-    arguments.append("--disable-auto-complete-config")  # configs are whole; a gap is an error, not a guess
     arguments += [f"--backend-config={name},shm-region-prefix-name={tag}-" for name in ("python", "onnxruntime")]
     return arguments
 
@@ -178,10 +193,11 @@ def _die_with_parent() -> None:
 
 def _relay(log: IO[str], verbose: bool) -> None:
     """Pass Triton's log on, without what is known to mean nothing here."""
-    for line in log:
-        if verbose or not _HARMLESS.search(line):
-            sys.stderr.write(line)
-            sys.stderr.flush()
+    with log:
+        for line in log:
+            if verbose or not _HARMLESS.search(line):
+                sys.stderr.write(line)
+                sys.stderr.flush()
 
 
 def _meaning(status: int) -> str:

@@ -63,7 +63,7 @@ _BY_STATUS: dict[str, type[MedServeError]] = {
     "504": TimedOut,
 }
 # The server's contract: its sentence carries the reason code in brackets in front.
-_CODE = re.compile(r"\[([a-z_]+)\] ")
+_CODE = re.compile(r"\[([a-z0-9_]+)\] ")
 
 
 def translated(exc: Exception, where: str) -> MedServeError:

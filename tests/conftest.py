@@ -1,0 +1,79 @@
+"""What tests share: real files where they are at hand, an exported repository, import roots."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = Path(os.environ.get("MEDSERVE_SAMPLES", ROOT.parent / "shared"))
+
+
+@dataclass(frozen=True)
+class SampleFile:
+    """One row of the sample data's manifest."""
+
+    path: Path
+    label: str
+
+
+@dataclass(frozen=True)
+class SampleData:
+    """Real medical files beside the checkout. They may not be copied into it."""
+
+    folder: Path
+
+    def files(self, *groups: str) -> list[SampleFile]:
+        """Files of these groups ("cxr", "derm", …), sorted."""
+        with (self.folder / "data" / "manifest.csv").open(newline="") as table:
+            rows = [row for row in csv.DictReader(table) if row["path"].split("/")[0] in groups]
+        found = [SampleFile(self.folder / "data" / row["path"], row["label"]) for row in rows]
+        return sorted((file for file in found if file.label != "list"), key=lambda file: file.path)
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> SampleData:
+    if not (SAMPLES / "data" / "manifest.csv").is_file():
+        pytest.skip(f"needs the real sample files; none at {SAMPLES} (MEDSERVE_SAMPLES names another place)")
+    return SampleData(SAMPLES)
+
+
+@pytest.fixture(scope="session")
+def checkpoints() -> Path | None:
+    """The folder of sample checkpoints, or None."""
+    folder = SAMPLES / "checkpoints"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | None) -> Path:
+    """A freshly exported repository with every model; trained where the sample checkpoints are."""
+    folder = tmp_path_factory.mktemp("exported") / "model_repository"
+    run_export(folder, checkpoints=checkpoints)
+    return folder
+
+
+def run_export(folder: Path, *, models: str = "", checkpoints: Path | str | None = None) -> subprocess.CompletedProcess:
+    """`python -m export models` into a folder, as a user runs it."""
+    command = [sys.executable, "-m", "export", "models", "--repository", str(folder), "--models", models]
+    command += ["--checkpoints", str(checkpoints or "")]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+
+
+def copy_repository(source: Path, target: Path) -> Path:
+    """A copy whose artefacts are links to the same bytes, so that it costs nothing."""
+    shutil.copytree(source, target, copy_function=os.link, ignore=shutil.ignore_patterns(".lock"))
+    return target
+
+
+def replace_file(file: Path, content: str | bytes) -> None:
+    """Write a new file under this name; the linked original keeps its content."""
+    file.unlink(missing_ok=True)
+    file.write_bytes(content.encode() if isinstance(content, str) else content)

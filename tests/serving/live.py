@@ -1,0 +1,133 @@
+"""A real server in its own process, started the way a user starts it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 120
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]
+    finally:
+        for item in sockets:
+            item.close()
+
+
+@dataclass
+class Live:
+    """A running launcher and where it serves."""
+
+    process: subprocess.Popen
+    http: int
+    grpc: int
+    metrics: int
+    log: Path
+
+    @property
+    def grpc_url(self) -> str:
+        return f"grpc://127.0.0.1:{self.grpc}"
+
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.http}"
+
+    def text(self) -> str:
+        return self.log.read_text("utf-8", errors="replace")
+
+    def triton(self) -> psutil.Process:
+        (server,) = psutil.Process(self.process.pid).children()
+        return server
+
+    def workers(self) -> dict[str, psutil.Process]:
+        """Triton's worker processes by instance name, such as chest_xray_net_0_0."""
+        return {worker.cmdline()[-2]: worker for worker in self.triton().children()}
+
+    def wait_for(self, pattern: str, times: int = 1, timeout_s: float = START_TIMEOUT_S) -> None:
+        deadline = time.monotonic() + timeout_s
+        while len(re.findall(pattern, self.text())) < times:
+            assert self.process.poll() is None, f"the server ended:\n{self.text()}"
+            assert time.monotonic() < deadline, f"no {pattern!r} within {timeout_s} s:\n{self.text()}"
+            time.sleep(0.1)
+
+    def request(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=60)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            response = connection.getresponse()
+            return Answer(response.status, response.read(), dict(response.getheaders()))
+        finally:
+            connection.close()
+
+    def infer_raw(self, model: str, content: bytes) -> Answer:
+        """What `curl --data-binary @file -H "Inference-Header-Content-Length: 0"` sends."""
+        return self.request("POST", f"/v2/models/{model}/infer", content, {"Inference-Header-Content-Length": "0"})
+
+    def generate(self, model: str, **inputs: Any) -> Answer:
+        return self.request("POST", f"/v2/models/{model}/generate", json.dumps(inputs).encode())
+
+    def counts(self, model: str) -> tuple[int, int]:
+        """(inferences, executions) of a model, from Triton's own statistics."""
+        (stats,) = json.loads(self.request("GET", f"/v2/models/{model}/stats").body)["model_stats"]
+        return int(stats["inference_count"]), int(stats["execution_count"])
+
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(timeout_s)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@contextmanager
+def serving(repository: Path, folder: Path, *, wait: bool = True, **variables: str) -> Iterator[Live]:
+    """Run `python -m server` on free ports; ends it, whatever the test did."""
+    folder.mkdir(parents=True, exist_ok=True)
+    http_port, grpc_port, metrics_port = free_ports(3)
+    ports = {"HTTP_PORT": http_port, "GRPC_PORT": grpc_port, "METRICS_PORT": metrics_port}
+    environment = os.environ | {name: str(port) for name, port in ports.items()} | {"MODELS": ""} | variables
+    log = folder / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server", "--repository", str(repository), "--runtime", str(folder / "run")],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    live = Live(process, http_port, grpc_port, metrics_port, log)
+    try:
+        if wait:
+            live.wait_for("^READY|\nREADY")
+        yield live
+    finally:
+        live.stop()

@@ -1,0 +1,205 @@
+"""Starting, refusing to start, stopping, and being killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from export.samples import picture
+from medserve import Client, ServerFault
+from tests.conftest import copy_repository, replace_file
+from tests.serving.live import ROOT, Live, serving
+
+SMALL = "solubility"
+
+
+def _shm() -> set[str]:
+    return {file.name for file in Path("/dev/shm").glob("medserve-*")}
+
+
+def _lives(process: psutil.Process) -> bool:
+    # A container's first process may never reap what was killed.
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def _run_folder(live: Live) -> Path:
+    return live.log.parent / "run"
+
+
+def _refusal(repository: Path, folder: Path, **variables: str) -> str:
+    """What the launcher prints when it does not start."""
+    with serving(repository, folder, wait=False, **variables) as live:
+        assert live.process.wait(60) == 1
+        return live.text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_and_leaves_nothing(repository: Path, tmp_path: Path, number: int) -> None:
+    before = _shm()
+    with serving(repository, tmp_path, MODELS="pneumonia") as live:
+        server, workers = live.triton(), live.workers()
+        statuses: list[int] = []
+        content = picture(9, 1500)
+        # Sixteen pictures at once are enough work to be in flight when the signal comes.
+        threads = [
+            threading.Thread(target=lambda: statuses.append(live.infer_raw("pneumonia", content).status))
+            for _ in range(16)
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.15)
+        assert live.stop(number) == 0
+        for thread in threads:
+            thread.join()
+        assert statuses == [200] * 16
+    assert not any(_lives(process) for process in (server, *workers.values()))
+    assert _shm() <= before
+    assert [path.name for path in _run_folder(live).iterdir()] == ["compiled"]
+
+
+@pytest.mark.parametrize("victim", ["worker", "server"])
+def test_a_killed_worker_or_server_is_replaced(repository: Path, tmp_path: Path, victim: str) -> None:
+    with serving(repository, tmp_path, MODELS=SMALL) as live:
+        process = live.triton() if victim == "server" else live.workers()["solubility_net_0_0"]
+        process.kill()
+        live.wait_for("every model is READY again")
+        assert live.generate(SMALL, smiles="CCO").status == 200
+        assert process.pid not in {live.triton().pid, *(worker.pid for worker in live.workers().values())}
+
+
+def test_a_server_that_keeps_dying_is_given_up(repository: Path, tmp_path: Path) -> None:
+    with serving(repository, tmp_path, MODELS=SMALL) as live:
+        for death in range(3):
+            live.triton().kill()
+            if death < 2:
+                live.wait_for("every model is READY again", times=death + 1)
+        assert live.process.wait(60) == 1
+        assert "died 3 times" in live.text()
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_after_a_killed_launcher_the_next_start_is_clean(repository: Path, tmp_path: Path, everything: bool) -> None:
+    before = _shm()
+    with serving(repository, tmp_path, MODELS=SMALL) as live:
+        server, workers = live.triton(), live.workers()
+        for process in (live.process, *([server] if everything else [])):
+            process.kill()
+        live.process.wait(10)
+        psutil.wait_procs([server], timeout=10)
+    with serving(repository, tmp_path, MODELS=SMALL) as live:
+        assert live.generate(SMALL, smiles="CCO").status == 200
+        assert not any(_lives(worker) for worker in workers.values())
+    assert _shm() <= before
+    assert [path.name for path in _run_folder(live).iterdir()] == ["compiled"]
+
+
+def test_a_port_in_use_is_named(repository: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = _refusal(repository, tmp_path, MODELS=SMALL, GRPC_PORT=str(port))
+    assert f"127.0.0.1:{port}" in said
+    assert "GRPC_PORT=" in said
+
+
+def test_an_address_that_others_reach_is_refused(repository: Path, tmp_path: Path) -> None:
+    said = _refusal(repository, tmp_path, MODELS=SMALL, HOST="0.0.0.0")
+    assert "security" in said
+    assert "ALLOW_REMOTE=1" in said
+
+
+def test_an_unknown_model_is_refused_with_the_valid_names(repository: Path, tmp_path: Path) -> None:
+    said = _refusal(repository, tmp_path, MODELS="chest_xrey")
+    assert "chest_xrey" in said
+    assert "chest_xray" in said
+
+
+def _changed(artefact: bytes) -> bytes:
+    return artefact[:-1] + bytes([artefact[-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (_changed, "not the artefact that was verified"),
+        (lambda artefact: artefact[:-10], "half-written"),
+        (lambda artefact: b"", "half-written"),
+    ],
+)
+def test_an_artefact_that_is_not_its_cards_is_not_served(repository: Path, tmp_path: Path, harm, words: str) -> None:
+    folder = copy_repository(repository, tmp_path / "repository")
+    file = folder / "solubility_net" / "1" / "fp32.onnx"
+    replace_file(file, harm(file.read_bytes()))
+    said = _refusal(folder, tmp_path, MODELS=SMALL)
+    assert words in said
+    assert "make export MODELS=solubility" in said
+
+
+@pytest.mark.parametrize("missing", ["fp32.onnx", "card.json"])
+def test_a_missing_artefact_or_card_is_named(repository: Path, tmp_path: Path, missing: str) -> None:
+    folder = copy_repository(repository, tmp_path / "repository")
+    (folder / "solubility_net" / "1" / missing).unlink()
+    assert "make export MODELS=solubility" in _refusal(folder, tmp_path, MODELS=SMALL)
+
+
+def test_another_models_artefact_is_an_error_not_a_guess(repository: Path, tmp_path: Path) -> None:
+    """A file that is not its card's: its fingerprint is in no card, so no report is written."""
+    folder = copy_repository(repository, tmp_path / "repository")
+    card = folder / "solubility_net" / "1" / "card.json"
+    content = json.loads(card.read_text())
+    content["artefacts"]["fp32.onnx"]["fingerprint"] = [1, 2]
+    replace_file(card, json.dumps(content))
+    with serving(folder, tmp_path, MODELS=SMALL) as live:
+        with Client(live.grpc_url) as client, pytest.raises(ServerFault) as caught:
+            client.predict(SMALL, smiles="CCO")
+        assert caught.value.code == "unknown_artefact"
+
+
+def test_only_the_models_asked_for_are_loaded(repository: Path, tmp_path: Path) -> None:
+    with serving(repository, tmp_path, MODELS="solubility,pneumonia") as live:
+        assert {name.rsplit("_", 2)[0] for name in live.workers()} == {
+            "solubility_net",
+            "pneumonia_net",
+            "featurize_molecule",
+            "preprocess_image",
+            "report",
+        }
+        assert live.request("GET", "/v2/models/chest_xray/ready").status == 400
+
+
+def test_the_printed_lines_work_when_pasted(triton: Live) -> None:
+    lines = [line.strip() for line in triton.text().splitlines() if line.startswith("  ")]
+    curls = [line for line in lines if "curl" in line]
+    clients = [line for line in lines if line.startswith(".venv/bin/medserve")]
+    assert len(curls) == len(clients) >= 3
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for line in curls + clients:
+        line = line.replace(".venv/bin/", "")
+        result = subprocess.run(
+            line, shell=True, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": path}
+        )
+        assert result.returncode == 0, (line, result.stderr)
+        assert '"prediction' in result.stdout.replace("\\", ""), (line, result.stdout)
+
+
+def test_an_abandoned_request_does_not_block_the_next(triton: Live) -> None:
+    """A slow client that never finishes its body, and one that goes away without its answer."""
+    with socket.create_connection(("127.0.0.1", triton.http)) as slow:
+        slow.sendall(b"POST /v2/models/pneumonia/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nhalf")
+        with socket.create_connection(("127.0.0.1", triton.http)) as gone:
+            gone.sendall(b"POST /v2/models/solubility/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n\r\n")
+            gone.sendall(b'{"smiles":"CCO"}')
+        with Client(triton.grpc_url) as client:
+            assert client.predict("pneumonia", image=picture(1)).needs_review in (True, False)
+        assert triton.infer_raw("pneumonia", picture(1)).status == 200
