@@ -57,8 +57,8 @@ def _to_pixels(content: bytes, side: int) -> NDArray[np.uint8]:
     image = _read(lambda: _decoded(image))
     # A grey picture stays one channel until after the resize: the same numbers at a third of the work.
     square = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
-    if square.min() == square.max():
-        raise Rejected(Reason.NO_CONTRAST, "expected a picture, got one value in every pixel")
+    if not np.ptp(square, axis=(0, 1)).any():
+        raise Rejected(Reason.NO_CONTRAST, "expected a picture, got one colour in every pixel")
     return np.broadcast_to(square, (3, side, side)) if square.ndim == 2 else square.transpose(2, 0, 1)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.servers"]
+
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = Path(os.environ.get("MEDSERVE_SAMPLES", ROOT.parent / "shared"))
 

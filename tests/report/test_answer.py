@@ -1,0 +1,166 @@
+"""Reports: what they say, whose rules they apply, and what they refuse to guess."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from report.answer import Reporter, UnknownFingerprint
+from report.card import Artefact, Calibration, Card, Declaration, RiskLevel, WeightsOrigin
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def _card(model: str = "lung", fingerprint: tuple[int, int] = (3, 2**24 - 1), **changes) -> Card:
+    declaration = {
+        "task": "t",
+        "labels": ("A", "B"),
+        "unit": "",
+        "summary_fields": ("probability:A", "probability:B", "uncertainty"),
+        "review_below_confidence": 0.7,
+        "review_above": (),
+        "risk_levels": (
+            RiskLevel(name="LOW", confidence_above=0.8, uncertainty_below=0.3),
+            RiskLevel(name="MEDIUM", confidence_above=0.6, uncertainty_below=0.5),
+            RiskLevel(name="HIGH", confidence_above=-1, uncertainty_below=2),
+        ),
+        "intended_use": "research",
+        "disclaimer": "not for diagnosis",
+        "claim": "",
+    }
+    artefact = Artefact(
+        sha256="ab" * 32,
+        size_bytes=1,
+        precision="fp32",
+        opset=18,
+        fingerprint=fingerprint,
+        parity={},
+        tools={},
+        created="2026-11-21T00:00:00Z",
+    )
+    return Card(
+        model=model,
+        version="1",
+        declaration=Declaration(**(declaration | changes)),
+        weights=WeightsOrigin(trained=True, checkpoint="x.pth", checkpoint_sha256="cd" * 32),
+        calibration=Calibration(),
+        recipe="r",
+        artefacts={"fp32.onnx": artefact},
+    )
+
+
+def _summary(*figures: float, fingerprint: tuple[int, int] = (3, 2**24 - 1)) -> np.ndarray:
+    return np.float32([*fingerprint, *figures])
+
+
+def _report(card: Card, *figures: float) -> dict:
+    return json.loads(Reporter([card], "1").report(_summary(*figures), NOW))
+
+
+def test_a_whole_report() -> None:
+    assert _report(_card(), 0.1, 0.9, 0.25) == {
+        "model": "lung",
+        "prediction": "B",
+        "confidence": 0.9,
+        "probabilities": {"A": 0.1, "B": 0.9},
+        "uncertainty": 0.25,
+        "risk_level": "LOW",
+        "needs_review": False,
+        "review_reasons": [],
+        "disclaimer": "not for diagnosis",
+        "timestamp": "2026-11-21T12:00:00.000Z",
+        "provenance": {
+            "model_version": "1",
+            "artefact": "fp32.onnx",
+            "artefact_sha256": "ab" * 32,
+            "precision": "fp32",
+            "weights": "trained",
+            "checkpoint_sha256": "cd" * 32,
+            "temperature": 1.0,
+            "calibrated": False,
+            "preprocessing": "1",
+        },
+    }
+
+
+@pytest.mark.parametrize(("confidence", "review"), [(0.69, True), (0.7, False), (0.71, False)])
+def test_low_confidence_goes_to_a_person(confidence: float, review: bool) -> None:
+    report = _report(_card(), 1 - confidence, confidence, 0.1)
+    assert report["needs_review"] is review
+    assert bool(report["review_reasons"]) is review
+
+
+@pytest.mark.parametrize(
+    ("confidence", "uncertainty", "level"),
+    [
+        (0.81, 0.29, "LOW"),
+        (0.8, 0.29, "MEDIUM"),
+        (0.81, 0.3, "MEDIUM"),
+        (0.61, 0.49, "MEDIUM"),
+        (0.6, 0.49, "HIGH"),
+        (0.61, 0.5, "HIGH"),
+        (0.99, 0.9, "HIGH"),
+    ],
+)
+def test_risk_levels(confidence: float, uncertainty: float, level: str) -> None:
+    assert _report(_card(), 1 - confidence, confidence, uncertainty)["risk_level"] == level
+
+
+def test_a_regression_and_its_review_rule() -> None:
+    card = _card(
+        labels=(),
+        unit="log mol/L",
+        summary_fields=("log_s", "unknown_atoms"),
+        review_above=(("unknown_atoms", 0.0),),
+        review_below_confidence=None,
+    )
+    plain, odd = _report(card, -1.5, 0), _report(card, -1.5, 2)
+    assert plain["prediction"] == plain["log_s"] == -1.5
+    assert plain["unit"] == "log mol/L"
+    assert plain["needs_review"] is False
+    assert "risk_level" not in plain
+    assert odd["review_reasons"] == ["unknown_atoms 2 is above 0"]
+
+
+def test_untrained_weights_are_never_silent() -> None:
+    from dataclasses import replace
+
+    card = replace(_card(), weights=WeightsOrigin(trained=False, seed=0))
+    report = _report(card, 0.1, 0.9, 0.1)
+    assert report["provenance"]["weights"] == "untrained"
+    assert report["needs_review"] is True
+    assert "untrained" in report["review_reasons"][0]
+
+
+def test_each_model_by_its_fingerprint() -> None:
+    reporter = Reporter([_card("one", (1, 1)), _card("two", (1, 2))], "1")
+    assert json.loads(reporter.report(_summary(0.5, 0.5, 1, fingerprint=(1, 2))))["model"] == "two"
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        _summary(0.5, 0.5, 1, fingerprint=(1, 1)),
+        _summary(0.5, 0.5),
+        _summary(0.5, 0.5, 1, 1),
+        np.float32([float("nan")] * 5),
+    ],
+)
+def test_an_unknown_artefact_is_an_error(summary: np.ndarray) -> None:
+    with pytest.raises(UnknownFingerprint):
+        Reporter([_card()], "1").report(summary)
+
+
+def test_two_artefacts_with_one_fingerprint_are_refused() -> None:
+    with pytest.raises(ValueError, match="fingerprint"):
+        Reporter([_card("one"), _card("two")], "1")
+
+
+def test_figures_are_the_shortest_decimals_of_their_fp32() -> None:
+    figure = np.float32(1 / 3)
+    text = Reporter([_card()], "1").report(_summary(figure, 1 - figure, 0.1), NOW)
+    assert '"A": 0.33333334' in text
+    assert np.float32(json.loads(text)["probabilities"]["A"]) == figure

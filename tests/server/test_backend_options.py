@@ -1,0 +1,194 @@
+"""The onnxruntime backend's reading of configs, its batching and its engines, without a server."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from server.backends.onnxruntime import engine as engines
+from server.backends.onnxruntime.batching import answer_all
+from server.backends.onnxruntime.completion import TRITON_TYPES, complete
+from server.backends.onnxruntime.engine import OnnxRuntimeEngine, OpenVinoEngine, open_engine
+from server.backends.onnxruntime.options import ConfigError, Options, from_config
+
+
+def _config(**changes):
+    return {"name": "net", "default_model_filename": "fp32.onnx"} | changes
+
+
+def _parameters(**values: str):
+    return {key: {"string_value": value} for key, value in values.items()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("fp32.onnx", "model.onnx"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_defaults_are_the_cpp_backends(folder: Path) -> None:
+    assert from_config({"name": "net"}, folder) == Options(file=folder / "model.onnx")
+    assert from_config(_config(), folder).file.name == "fp32.onnx"
+
+
+def test_parameters(folder: Path) -> None:
+    values = _parameters(
+        intra_op_thread_count="3", inter_op_thread_count="2", execution_mode="1", enable_mem_arena="0"
+    ) | {"memory.enable_memory_arena_shrinkage": {"string_value": "cpu:0"}}
+    options = from_config(_config(parameters=values), folder)
+    assert (options.threads, options.inter_op_threads, options.parallel, options.arena) == (3, 2, True, False)
+    assert options.shrink_arena
+
+
+@pytest.mark.parametrize(
+    ("level", "name"), [(-1, "ORT_ENABLE_BASIC"), (1, "ORT_ENABLE_EXTENDED"), (2, "ORT_DISABLE_ALL")]
+)
+def test_graph_levels(folder: Path, level: int, name: str) -> None:
+    assert from_config(_config(optimization={"graph": {"level": level}}), folder).graph_level == name
+
+
+def _accelerator(name: str):
+    return {"execution_accelerators": {"cpu_execution_accelerator": [{"name": name}]}}
+
+
+def test_openvino_is_recognised_and_others_are_refused(folder: Path) -> None:
+    assert from_config(_config(optimization=_accelerator("openvino")), folder).openvino
+    with pytest.raises(ConfigError, match="expected openvino, got tvm"):
+        from_config(_config(optimization=_accelerator("tvm")), folder)
+
+
+def test_mistakes_are_named(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="intra_op_thread_count: expected a whole number, got 'two'"):
+        from_config(_config(parameters=_parameters(intra_op_thread_count="two")), folder)
+    with pytest.raises(ConfigError, match="found none"):
+        from_config(_config(default_model_filename="int8.onnx"), folder)
+
+
+def test_requests_of_equal_shape_share_a_run_and_get_their_own_rows() -> None:
+    runs = []
+
+    def run(inputs, outputs):
+        runs.append(inputs["x"].shape)
+        return [inputs["x"] * (i + 2) for i, _ in enumerate(outputs)]
+
+    requests = [({"x": np.full((rows, width), float(place))}, ["b"] if place else ["a", "b"])
+                for place, (rows, width) in enumerate([(1, 3), (2, 3), (1, 5), (3, 3)])]  # fmt: skip
+    answers = answer_all(requests, run, batched=True)
+    assert runs == [(6, 3), (1, 5)]
+    for place, ((inputs, names), answer) in enumerate(zip(requests, answers, strict=True)):
+        assert list(answer) == names
+        assert answer["b"].shape == inputs["x"].shape
+        assert (answer["b"] == place * (2 if place == 2 else 3)).all()
+
+
+def test_a_failing_group_fails_alone() -> None:
+    def run(inputs, outputs):
+        if inputs["x"].shape[1] == 5:
+            raise RuntimeError("no")
+        return [inputs["x"]]
+
+    good, bad = ({"x": np.ones((1, 3))}, ["y"]), ({"x": np.ones((1, 5))}, ["y"])
+    first, second, third = answer_all([good, bad, good], run, batched=True)
+    assert isinstance(second, RuntimeError)
+    assert first["y"].shape == third["y"].shape == (1, 3)
+
+
+def test_without_a_batch_axis_each_runs_alone() -> None:
+    runs = []
+
+    def run(inputs, outputs):
+        runs.append(inputs["x"].shape)
+        return [inputs["x"]]
+
+    answers = answer_all([({"x": np.ones(3)}, ["y"])] * 2, run, batched=False)
+    assert runs == [(3,), (3,)]
+    assert [answer["y"].shape for answer in answers] == [(3,), (3,)]
+
+
+def test_strings_cannot_be_completed() -> None:
+    class Node:
+        name, type, shape = "text", "tensor(string)", ["batch"]
+
+    class Config:
+        def as_dict(self):
+            return {}
+
+        def set_max_batch_size(self, size):
+            pass
+
+        set_dynamic_batching = add_input = lambda *_: None
+
+    assert "tensor(string)" not in TRITON_TYPES
+    with pytest.raises(ValueError, match="expected a numeric tensor"):
+        complete(Config(), [Node()], [])
+
+
+@pytest.fixture(scope="module")
+def net(repository: Path) -> Path:
+    return repository / "pneumonia_net" / "1" / "fp32.onnx"
+
+
+def _pixels() -> dict[str, np.ndarray]:
+    return {"pixels": np.random.default_rng(0).integers(0, 255, (3, 3, 224, 224), np.uint8)}
+
+
+def test_both_engines_answer_alike_and_keep_the_fingerprint(net: Path) -> None:
+    reference = OnnxRuntimeEngine(Options(file=net)).run(_pixels(), ["summary", "probabilities"])
+    if platform.machine() != "x86_64":
+        pytest.skip("OpenVINO is served on x86-64 alone")
+    answers = OpenVinoEngine(Options(file=net, threads=1)).run(_pixels(), ["summary", "probabilities"])
+    assert np.array_equal(answers[0][:, :2], reference[0][:, :2])
+    assert np.abs(answers[1] - reference[1]).max() < 0.03
+
+
+def test_answers_outlive_the_next_run(net: Path) -> None:
+    for engine in (OnnxRuntimeEngine(Options(file=net)), OpenVinoEngine(Options(file=net))):
+        (first,) = engine.run(_pixels(), ["heatmap"])
+        kept = first.copy()
+        engine.run({"pixels": 255 - _pixels()["pixels"]}, ["heatmap"])
+        assert np.array_equal(first, kept), engine.name
+
+
+def test_the_compiled_model_is_kept_and_a_broken_one_replaced(
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(engines.CACHE_VARIABLE, str(tmp_path))
+    (expected,) = OpenVinoEngine(Options(file=net)).run(_pixels(), ["probabilities"])
+    (blob,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    for content in (blob.read_bytes()[: blob.stat().st_size // 2], b"", b"not a model"):
+        blob.write_bytes(content)
+        (again,) = OpenVinoEngine(Options(file=net)).run(_pixels(), ["probabilities"])
+        assert np.array_equal(again, expected)
+
+
+def test_no_usage_reporter_is_loaded(net: Path) -> None:
+    import sys
+
+    OpenVinoEngine(Options(file=net))
+    assert not [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module]
+
+
+@pytest.mark.parametrize("reason", ["wheel", "machine"])
+def test_without_openvino_the_cpu_provider_serves_and_says_so(
+    net: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    if reason == "wheel":
+        monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    else:
+        monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    lines: list[str] = []
+    engine = open_engine(Options(file=net, openvino=True), lines.append)
+    assert engine.name == "onnxruntime CPU"
+    assert len(lines) == 1
+    assert "CPU provider" in lines[0]
+
+
+def test_a_file_that_is_no_onnx_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "bad.onnx"
+    file.write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match=r"bad\.onnx: not a loadable ONNX file"):
+        open_engine(Options(file=file, openvino=True), lambda _: None)

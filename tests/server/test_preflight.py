@@ -1,0 +1,94 @@
+"""What the launcher checks before Triton starts."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from server import preflight
+from server.preflight import PreflightError
+from server.repository import Repository, RepositoryError
+from tests.conftest import ROOT
+
+COMMITTED = ROOT / "model_repository"
+
+
+def test_this_platform_passes() -> None:
+    preflight.check_platform()
+
+
+def test_an_unsupported_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    with pytest.raises(PreflightError, match=r"Python: expected 3.11 or 3.12"):
+        preflight.check_platform()
+
+
+@pytest.mark.parametrize("libc", [("glibc", "2.31"), ("", ""), ("musl", "1.2")])
+def test_an_old_or_other_c_library_is_named(monkeypatch: pytest.MonkeyPatch, libc: tuple[str, str]) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: libc)
+    with pytest.raises(PreflightError, match=r"glibc 2\.35"):
+        preflight.check_platform()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "localhost", "::1"])
+def test_loopback_is_allowed(host: str) -> None:
+    preflight.check_host(host, allow_remote=False)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7"])
+def test_other_addresses_are_refused_unless_insisted_on(host: str) -> None:
+    with pytest.raises(PreflightError, match="ALLOW_REMOTE=1"):
+        preflight.check_host(host, allow_remote=False)
+    preflight.check_host(host, allow_remote=True)
+
+
+def test_no_address_is_named() -> None:
+    with pytest.raises(PreflightError, match="expected an address"):
+        preflight.check_host("no such host", allow_remote=True)
+
+
+def test_ports() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PreflightError, match=f"HTTP_PORT: expected a free port, but 127.0.0.1:{port}"):
+            preflight.check_ports("127.0.0.1", {"HTTP_PORT": port})
+    preflight.check_ports("127.0.0.1", {"HTTP_PORT": port})
+    with pytest.raises(PreflightError, match="of its own"):
+        preflight.check_ports("127.0.0.1", {"HTTP_PORT": port, "GRPC_PORT": port})
+
+
+def test_too_little_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: SimpleNamespace(free=13 << 20))
+    preflight.check_shared_memory(6)
+    with pytest.raises(PreflightError, match="expected 14 MiB free for 7 workers, got 13"):
+        preflight.check_shared_memory(7)
+
+
+def test_the_closure_of_an_ensemble() -> None:
+    repository = Repository.read(COMMITTED)
+    assert "chest_xray" in repository.callable_models()
+    assert repository.closure(["solubility"]) == ["solubility", "featurize_molecule", "solubility_net", "report"]
+    assert repository.workers(repository.closure(["solubility"])) == 3
+    assert repository.workers(repository.closure(["chest_xray", "pneumonia"])) == 5
+
+
+def test_what_is_not_exported_is_named(tmp_path) -> None:
+    repository = Repository.read(COMMITTED)
+    empty = Repository(tmp_path, repository.configs)
+    with pytest.raises(RepositoryError, match="make export MODELS=pneumonia"):
+        list(empty.artefacts(["pneumonia_net"]))
+    with pytest.raises(RepositoryError, match="found none"):
+        Repository.read(tmp_path)
+
+
+def test_a_config_with_a_typo_is_named(tmp_path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "config.pbtxt").write_text("max_batch_sise: 3")
+    with pytest.raises(RepositoryError, match="max_batch_sise"):
+        Repository.read(tmp_path)

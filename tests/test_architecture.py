@@ -1,0 +1,127 @@
+"""The arrows of the house: who may import whom, and that serving never touches torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = {"export": "export", "preprocess": "preprocess", "report": "report", "server": "server"}
+PACKAGES |= {"medserve": "client/src/medserve", "model_repository": "model_repository"}
+# package → packages of ours that it may import.
+ALLOWED = {
+    "export": {"preprocess", "report"},
+    "preprocess": set(),
+    "report": set(),
+    "server": {"report"},
+    "model_repository": {"preprocess", "report"},
+    "medserve": set(),
+}
+# Inside export: spec ← rooms ← tools ← command line. A module may import those of its own or an earlier line.
+LAYERS = [
+    {"export.spec", "export.digest"},
+    {"export.steps", "export.outputs"},
+    {"export.models", "export.nets"},
+    {"export.checkpoints", "export.graph", "export.samples", "export.adapters"},
+    {"export.to_onnx", "export.parity", "export.repository"},
+    {"export.card"},
+    {"export.publish"},
+    {"export.__main__"},
+]
+
+
+def _files() -> dict[str, Path]:
+    """Module name → file, of everything of ours."""
+    found = {}
+    for package, folder in PACKAGES.items():
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            found[".".join((package, *(part for part in parts if part != "__init__")))] = path
+    return found
+
+
+def _imports(path: Path) -> set[str]:
+    """Modules that a file names in an import, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_packages_import_only_what_they_may() -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module, path in _files().items()
+        for name in _imports(path)
+        if (target := name.split(".")[0]) in PACKAGES and target != module.split(".")[0]
+        if target not in ALLOWED[module.split(".")[0]]
+    ]
+    assert not wrong
+
+
+def _layer(module: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if any(module == m or module.startswith(m + ".") for m in layer))
+
+
+def test_data_flows_one_way_through_the_exporter() -> None:
+    files = {name: path for name, path in _files().items() if name.startswith("export.")}
+    wrong = [
+        f"{module} imports {name}"
+        for module, path in files.items()
+        for name in _imports(path)
+        if name in files and _layer(name) > _layer(module)
+    ]
+    assert not wrong
+
+
+def test_no_import_cycles() -> None:
+    files = _files()
+    graph = {module: {name for name in _imports(path) if name in files} for module, path in files.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+@pytest.mark.parametrize("package", ["server", "preprocess", "report", "model_repository", "medserve"])
+def test_what_serves_names_no_torch(package: str) -> None:
+    for module, path in _files().items():
+        if module.split(".")[0] == package:
+            assert not {name.split(".")[0] for name in _imports(path)} & {"torch", "torchvision", "torch_geometric"}
+
+
+def test_what_serves_loads_no_torch() -> None:
+    modules = [
+        module
+        for module in _files()
+        if module.split(".")[0] in ("server", "preprocess", "report")
+        and not module.endswith((".__main__", "onnxruntime.model"))
+    ]
+    code = f"import importlib, sys\nfor name in {modules!r}: importlib.import_module(name)\n"
+    code += "print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'torchvision', 'export'}))"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_specs_load_no_torch() -> None:
+    code = "import sys; from export.models import all_specs; all_specs(); print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
+
+
+def test_no_model_is_named_outside_its_room() -> None:
+    """A tenth model is one new file: nothing else may know the nine."""
+    names = {path.stem for path in (ROOT / "export" / "models").glob("[a-z]*.py")}
+    wrong = [
+        f"{path}:{node.lineno}"
+        for module, path in _files().items()
+        if not module.startswith(("export.models.", "model_repository."))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
+    assert not wrong
