@@ -18,7 +18,7 @@ import pytest
 from export.samples import picture
 from medserve import Client, ServerFault
 from tests.conftest import copy_repository, replace_file
-from tests.serving.live import ROOT, Live, serving
+from tests.serving.live import ROOT, Live, free_ports, serving
 
 SMALL = "solubility"
 
@@ -203,3 +203,28 @@ def test_an_abandoned_request_does_not_block_the_next(triton: Live) -> None:
         with Client(triton.grpc_url) as client:
             assert client.predict("pneumonia", image=picture(1)).needs_review in (True, False)
         assert triton.infer_raw("pneumonia", picture(1)).status == 200
+
+
+def test_make_serve_and_ctrl_c(tmp_path: Path) -> None:
+    """The README's command itself, and a terminal's Ctrl-C, which reaches make and launcher both."""
+    before = _shm()
+    ports = dict(zip(("HTTP_PORT", "GRPC_PORT", "METRICS_PORT"), map(str, free_ports(3)), strict=True))
+    log = tmp_path / "make.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            ["make", "serve", "MODELS=solubility", *(f"{name}={value}" for name, value in ports.items())],
+            cwd=ROOT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        live = Live(process, int(ports["HTTP_PORT"]), int(ports["GRPC_PORT"]), int(ports["METRICS_PORT"]), log)
+        live.wait_for("\nREADY")
+        assert live.generate(SMALL, smiles="CCO").status == 200
+        assert "curl" in live.text()
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+    assert _shm() <= before
+    assert not list((ROOT / ".run").glob("medserve-*"))
