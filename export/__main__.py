@@ -18,8 +18,6 @@ from export.models import all_specs, select
 from export.publish import Sources, publish, stale
 from export.spec import ModelSpec
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 1 after a message on stderr."""
@@ -45,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--parity", type=Path, default=None, help="folder of real pictures for the comparison")
     models.add_argument("--force", action="store_true", help="export again even if up to date")
     for command in (text, models):
-        command.add_argument("--repository", type=Path, default=ROOT / "model_repository")
+        command.add_argument("--repository", type=Path, default=Path("model_repository"))
     return parser
 
 

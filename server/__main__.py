@@ -17,7 +17,7 @@ from server.leftovers import clean_up, own_tag
 from server.repository import Repository, RepositoryError
 from server.supervisor import Plan, Stop, serve
 from server.triton import Address, TritonError
-from server.wheel import ROOT, WheelError, find_wheel
+from server.wheel import WheelError, find_wheel
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m server", description=__doc__)
     variable = os.environ.get
-    parser.add_argument("--repository", type=Path, default=ROOT / "model_repository")
-    parser.add_argument("--runtime", type=Path, default=ROOT / ".run", help="folder for this run's own files")
+    parser.add_argument("--repository", type=Path, default=Path("model_repository"))
+    parser.add_argument("--runtime", type=Path, default=Path(".run"), help="folder for this run's own files")
     parser.add_argument("--models", default=variable("MODELS", ""), help="names, separated by commas; default all")
     parser.add_argument("--host", default=variable("HOST") or "127.0.0.1")
     parser.add_argument("--http-port", type=int, default=variable("HTTP_PORT") or 8000)
@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace, tag: str) -> None:
         repository=repository,
         needed=needed,
         address=address,
-        runtime=options.runtime,
+        runtime=options.runtime.resolve(),
         tag=tag,
         verbose=options.verbose,
     )

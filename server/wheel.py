@@ -10,7 +10,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = Path(__file__).resolve().parent.parent  # where our packages are imported from
 OUR_BACKEND = Path(__file__).resolve().parent / "backends" / "onnxruntime" / "model.py"
 
 
@@ -83,7 +83,7 @@ def environment(wheel: Wheel, cache: Path) -> dict[str, str]:
     own["LD_LIBRARY_PATH"] = os.pathsep.join(
         filter(None, (str(wheel.libraries), libpython, own.get("LD_LIBRARY_PATH")))
     )
-    own["PYTHONPATH"] = os.pathsep.join((str(ROOT), site))
+    own["PYTHONPATH"] = os.pathsep.join((str(PACKAGES), site))
     # The worker embeds the `python3` that it finds first.
     own["PATH"] = os.pathsep.join((str(Path(sys.prefix, "bin")), own.get("PATH", "")))
     own["MEDSERVE_CACHE_DIR"] = str(cache)
