@@ -18,6 +18,10 @@ class UnknownFingerprint(LookupError):
     """An answer computed by an artefact that no card lists: an error, never a guess."""
 
 
+class NotFinite(ArithmeticError):
+    """An answer with a NaN or an infinity in it: no finding."""
+
+
 class Reporter:
     """Writes reports for every artefact that it was given a card of.
 
@@ -47,8 +51,11 @@ class Reporter:
 
         Raises:
             UnknownFingerprint: no card lists the artefact, or lists other figures for it.
+            NotFinite: the artefact overflowed.
         """
         card, name, artefact = self._origin(summary)
+        if not np.isfinite(summary).all():
+            raise NotFinite(f"{card.model}/{name}: expected finite figures, got NaN or infinity: no answer")
         figures = dict(zip(card.declaration.summary_fields, map(_shortest, summary[2:]), strict=True))
         moment = (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         answer = {

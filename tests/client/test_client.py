@@ -85,7 +85,7 @@ def test_a_prediction_reads_its_report() -> None:
 def test_the_command_line_without_a_server(capsys: pytest.CaptureFixture[str]) -> None:
     (port,) = free_ports(1)
     assert main(["predict", "chest_xray", "x", "--url", f"grpc://127.0.0.1:{port}", "--timeout-s", "3"]) == 1
-    assert "medserve: x: chest_xray" in capsys.readouterr().err
+    assert "medserve: x (no such file: sent as text): chest_xray" in capsys.readouterr().err
     assert main(["predict", "chest_xray", "x", "--url", "nonsense"]) == 2
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from report.answer import Reporter, UnknownFingerprint
+from report.answer import NotFinite, Reporter, UnknownFingerprint
 from report.card import Artefact, Calibration, Card, Declaration, RiskLevel, WeightsOrigin
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -152,6 +152,12 @@ def test_each_model_by_its_fingerprint() -> None:
 def test_an_unknown_artefact_is_an_error(summary: np.ndarray) -> None:
     with pytest.raises(UnknownFingerprint):
         Reporter([_card()], "1").report(summary)
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf"), float("-inf")])
+def test_an_overflow_is_no_finding(figure: float) -> None:
+    with pytest.raises(NotFinite):
+        Reporter([_card()], "1").report(_summary(0.1, figure, 0.1))
 
 
 def test_two_artefacts_with_one_fingerprint_are_refused() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from export.graph import serving_graph
+from export.models import all_specs
+from export.to_onnx import export_onnx
 from server.backends.onnxruntime import engine as engines
 from server.backends.onnxruntime.batching import answer_all
 from server.backends.onnxruntime.completion import TRITON_TYPES, complete
@@ -163,6 +168,25 @@ def test_the_compiled_model_is_kept_and_a_broken_one_replaced(
         blob.write_bytes(content)
         (again,) = OpenVinoEngine(Options(file=net)).run(_pixels(), ["probabilities"])
         assert np.array_equal(again, expected)
+
+
+def test_a_compiled_model_is_never_taken_for_another_of_the_same_size_and_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies and image layers set times; trainings of one network are of one size. Measured: without the
+    content in its key the cache answered with the old weights."""
+    monkeypatch.setenv(engines.CACHE_VARIABLE, str(tmp_path / "compiled"))
+    spec = all_specs()["pneumonia_cnn"]
+    file = tmp_path / "fp32.onnx"
+    sizes = set()
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        fingerprint = export_onnx(serving_graph(spec.build().eval(), spec), spec, file)
+        os.utime(file, (1000, 1000))
+        sizes.add(file.stat().st_size)
+        (summary,) = OpenVinoEngine(Options(file=file)).run(_pixels(), ["summary"])
+        assert tuple(summary[0, :2]) == fingerprint
+    assert len(sizes) == 1
 
 
 def test_no_usage_reporter_is_loaded(net: Path) -> None:

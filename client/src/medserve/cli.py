@@ -37,7 +37,8 @@ def _predict(client: Client, model: str, given: str) -> int:
         value: Sendable = Path(given) if os.path.isfile(given) else given
         report = client.predict(model, **{name: value}).report
     except MedServeError as exc:
-        print(f"medserve: {given}: {exc}", file=sys.stderr)
+        note = "" if os.path.isfile(given) else " (no such file: sent as text)"
+        print(f"medserve: {given}{note}: {exc}", file=sys.stderr)
         return 1
     print(json.dumps(report, ensure_ascii=False))
     return 0

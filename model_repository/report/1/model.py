@@ -6,7 +6,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from preprocess import VERSION
-from report.answer import Reporter, UnknownFingerprint
+from report.answer import NotFinite, Reporter, UnknownFingerprint
 from report.card import cards_below
 
 
@@ -24,8 +24,13 @@ class TritonPythonModel:
         try:
             reports = [self._reporter.report(summary).encode() for summary in summaries]
         except UnknownFingerprint as exc:
-            error = pb_utils.TritonError(f"[unknown_artefact] {exc}", pb_utils.TritonError.INTERNAL)
-            return pb_utils.InferenceResponse(error=error)
+            return _error(f"[unknown_artefact] {exc}")
+        except NotFinite as exc:
+            return _error(f"[not_finite] {exc}")
         return pb_utils.InferenceResponse(
             [pb_utils.Tensor("report", np.array(reports, np.object_).reshape(-1, 1))]
         )
+
+
+def _error(sentence):
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(sentence, pb_utils.TritonError.INTERNAL))

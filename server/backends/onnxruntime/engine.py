@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import sys
@@ -75,7 +76,9 @@ class OpenVinoEngine:
         if options.threads:
             settings["INFERENCE_NUM_THREADS"] = str(options.threads)
         if cache := os.environ.get(CACHE_VARIABLE):
-            settings["CACHE_DIR"] = cache
+            # OpenVINO tells files apart by path, size and time. Two trainings of one network differ in
+            # none of them once a copy or an image layer has set the time: only the content will do.
+            settings["CACHE_DIR"] = str(Path(cache, _sha256(options.file)))
         compiled = openvino.Core().compile_model(options.file, "CPU", settings)
         self.name = f"OpenVINO CPU ({compiled.get_property('INFERENCE_PRECISION_HINT').to_string()})"
         self._places = {name: place for place, port in enumerate(compiled.outputs) for name in port.get_names()}
@@ -85,6 +88,11 @@ class OpenVinoEngine:
         # The request owns its output memory and writes over it at the next run.
         self._request.infer(dict(inputs), share_inputs=True)
         return [self._request.get_output_tensor(self._places[name]).data.copy() for name in outputs]
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def open_engine(options: Options, log: Callable[[str], None]) -> Engine:
