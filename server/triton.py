@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import http.client
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +24,10 @@ from server.wheel import Wheel, environment
 DRAIN_TIMEOUT_S = 30  # how long requests in flight may take to end
 READY_TIMEOUT_S = 300
 POLL_S = 0.5
+# Triton 2.51's HTTP library parses every body whose type is a form's, which is what curl says unless told
+# otherwise, and copies it twice onto its thread's stack: with the usual 8 MiB, a 5 MB picture kills the
+# server (measured). Address space, not memory: pages are used only by such a body.
+STACK_BYTES = 256 << 20
 # This Triton is built for GPUs and says so of a machine without one, as errors. They are none.
 _HARMLESS = re.compile(
     r"CUDA driver version is insufficient|CudaDriverHelper has not been initialized|no pinned memory pool|^Signal "
@@ -86,7 +91,7 @@ class Triton:
             text=True,
             errors="replace",
             start_new_session=True,  # a Ctrl-C at the terminal reaches the launcher alone
-            preexec_fn=_die_with_parent,
+            preexec_fn=_before_exec,
         )
         self._workers: list[psutil.Process] = []
         self._log = threading.Thread(target=_relay, args=(self._process.stdout, verbose), daemon=True)
@@ -186,9 +191,12 @@ def _arguments(repository: Path, backends: Path, tag: str, address: Address, *, 
     return arguments
 
 
-def _die_with_parent() -> None:
+def _before_exec() -> None:
     # SIGTERM rather than SIGKILL: the server then ends its workers and removes its files.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    wanted = STACK_BYTES if hard == resource.RLIM_INFINITY else min(STACK_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
 
 
 def _relay(log: IO[str], verbose: bool) -> None:

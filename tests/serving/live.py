@@ -80,8 +80,9 @@ class Live:
             connection.close()
 
     def infer_raw(self, model: str, content: bytes) -> Answer:
-        """What `curl --data-binary @file -H "Inference-Header-Content-Length: 0"` sends."""
-        return self.request("POST", f"/v2/models/{model}/infer", content, {"Inference-Header-Content-Length": "0"})
+        """What `curl --data-binary @file -H "Inference-Header-Content-Length: 0"` sends, its content type too."""
+        headers = {"Inference-Header-Content-Length": "0", "Content-Type": "application/x-www-form-urlencoded"}
+        return self.request("POST", f"/v2/models/{model}/infer", content, headers)
 
     def generate(self, model: str, **inputs: Any) -> Answer:
         return self.request("POST", f"/v2/models/{model}/generate", json.dumps(inputs).encode())
