@@ -54,14 +54,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, tag: str) -> None:
-    address = Address(options.host, options.http_port, options.grpc_port, options.metrics_port)
+    preflight.check_platform()
+    host = preflight.resolved_host(options.host, allow_remote=options.allow_remote)
+    address = Address(host, options.http_port, options.grpc_port, options.metrics_port)
     wheel = find_wheel()
     repository = Repository.read(options.repository)
     models = repository.chosen([] if options.models == "all" else list(filter(None, options.models.split(","))))
     needed = repository.closure(models)
     if left := clean_up(options.runtime):
         print(f"serve: removed {left} things that an earlier run left behind", file=sys.stderr)
-    cards = _check(options, address, repository, needed)
+    cards = _check(address, repository, needed)
     plan = Plan(
         wheel=wheel,
         repository=repository,
@@ -74,9 +76,7 @@ def _run(options: argparse.Namespace, tag: str) -> None:
     serve(plan, lambda: print(banner(repository, models, cards, address), flush=True))
 
 
-def _check(options: argparse.Namespace, address: Address, repository: Repository, needed: Sequence[str]) -> list[Card]:
-    preflight.check_platform()
-    preflight.check_host(address.host, allow_remote=options.allow_remote)
+def _check(address: Address, repository: Repository, needed: Sequence[str]) -> list[Card]:
     ports = {"HTTP_PORT": address.http, "GRPC_PORT": address.grpc, "METRICS_PORT": address.metrics}
     preflight.check_ports(address.host, ports)
     preflight.check_shared_memory(repository.workers(needed))

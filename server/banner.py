@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,9 +12,9 @@ from report.card import Card
 from server.repository import Repository
 from server.triton import Address
 
-EXAMPLES = Path("examples")
 # By the ensemble's input: what the lines send.
-_EXAMPLES = {"image": EXAMPLES / "phantom.png", "smiles": "CCO"}
+_PICTURE = Path(__file__).resolve().parent.parent / "examples" / "phantom.png"
+_EXAMPLES: dict[str, str | Path] = {"image": _PICTURE if _PICTURE.is_file() else Path("PICTURE.png"), "smiles": "CCO"}
 
 
 def banner(repository: Repository, models: Sequence[str], cards: Iterable[Card], address: Address) -> str:
@@ -34,15 +36,22 @@ def _lines(repository: Repository, model: str, address: Address) -> list[str]:
     inputs = [tensor.name for tensor in repository.configs[model].input]
     url = f"http://{address.host}:{address.http}/v2/models/{model}"
     grpc = f"--url grpc://{address.host}:{address.grpc}"
-    sent = {name: _EXAMPLES[name] for name in inputs if name in _EXAMPLES}
-    files = {name: value for name, value in sent.items() if isinstance(value, Path)}
+    sent = {name: _typed(_EXAMPLES[name]) for name in inputs if name in _EXAMPLES}
+    files = [name for name in sent if isinstance(_EXAMPLES[name], Path)]
     body = json.dumps({name: "%s" if name in files else value for name, value in sent.items()})
-    encoded = "".join(f' "$(base64 -w0 {file})"' for file in files.values())
-    curl = (
-        f"printf '{body}'{encoded} | curl -s -d @- {url}/generate" if files else f"curl -s -d '{body}' {url}/generate"
-    )
-    values = " ".join(str(value) for value in sent.values())
-    return [curl, f".venv/bin/medserve predict {model} {values} {grpc}"]
+    if files:
+        encoded = " ".join(f'"$(base64 -w0 {sent[name]})"' for name in files)
+        curl = f"printf '{body}' {encoded} | curl -s -d @- {url}/generate"
+    else:
+        curl = f"curl -s -d '{body}' {url}/generate"
+    return [curl, f"{_typed(Path(sys.prefix, 'bin', 'medserve'))} predict {model} {' '.join(sent.values())} {grpc}"]
+
+
+def _typed(value: str | Path) -> str:
+    """What one would type for it in this folder."""
+    if isinstance(value, Path) and value.is_relative_to(Path.cwd()):
+        value = value.relative_to(Path.cwd())
+    return shlex.quote(str(value))
 
 
 def _parameter(repository: Repository, model: str, key: str) -> str:

@@ -40,18 +40,25 @@ def check_platform() -> None:
         )
 
 
-def check_host(host: str, *, allow_remote: bool) -> None:
-    """Raises PreflightError: an address that others can reach, unless the user insists."""
+def resolved_host(host: str, *, allow_remote: bool) -> str:
+    """The IPv4 address to bind for a name or address.
+
+    Raises:
+        PreflightError: none of this machine's, or one that others can reach, unless the user insists.
+    """
     try:
-        addresses = {ipaddress.ip_address(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except (OSError, ValueError) as exc:
-        raise PreflightError(f"HOST: expected an address of this machine, got {host!r}") from exc
-    if not allow_remote and not all(address.is_loopback for address in addresses):
+        found = [info[4][0] for info in socket.getaddrinfo(host, None, socket.AF_INET)]
+    except OSError as exc:
+        raise PreflightError(
+            f"HOST: expected an IPv4 address of this machine (Triton 2.51 binds no other), got {host!r}"
+        ) from exc
+    if not allow_remote and not all(ipaddress.ip_address(address).is_loopback for address in found):
         raise PreflightError(
             f"HOST: expected a loopback address, got {host}. The wheel's Triton is 2.51 (24.10) and lacks the "
             "security fixes of later releases (up to 26.07): on a network use the container. "
             "ALLOW_REMOTE=1 overrides this."
         )
+    return str(found[0])
 
 
 def check_ports(host: str, ports: Mapping[str, int]) -> None:
@@ -66,7 +73,7 @@ def check_ports(host: str, ports: Mapping[str, int]) -> None:
         if port in seen:
             raise PreflightError(f"{variable}: expected a port of its own, got {port}, which {seen[port]} has too")
         seen[port] = variable
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))

@@ -34,21 +34,22 @@ def test_an_old_or_other_c_library_is_named(monkeypatch: pytest.MonkeyPatch, lib
         preflight.check_platform()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "localhost", "::1"])
-def test_loopback_is_allowed(host: str) -> None:
-    preflight.check_host(host, allow_remote=False)
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "localhost"])
+def test_loopback_is_allowed_and_resolved(host: str) -> None:
+    assert preflight.resolved_host(host, allow_remote=False).startswith("127.0.0.")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7"])
 def test_other_addresses_are_refused_unless_insisted_on(host: str) -> None:
     with pytest.raises(PreflightError, match="ALLOW_REMOTE=1"):
-        preflight.check_host(host, allow_remote=False)
-    preflight.check_host(host, allow_remote=True)
+        preflight.resolved_host(host, allow_remote=False)
+    assert preflight.resolved_host(host, allow_remote=True) == host
 
 
-def test_no_address_is_named() -> None:
-    with pytest.raises(PreflightError, match="expected an address"):
-        preflight.check_host("no such host", allow_remote=True)
+@pytest.mark.parametrize("host", ["no such host", "::1"])
+def test_what_is_no_ipv4_address_is_named(host: str) -> None:
+    with pytest.raises(PreflightError, match="expected an IPv4 address"):
+        preflight.resolved_host(host, allow_remote=True)
 
 
 def test_ports() -> None:

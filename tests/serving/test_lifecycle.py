@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -181,14 +180,10 @@ def test_only_the_models_asked_for_are_loaded(repository: Path, tmp_path: Path) 
 def test_the_printed_lines_work_when_pasted(triton: Live) -> None:
     lines = [line.strip() for line in triton.text().splitlines() if line.startswith("  ")]
     curls = [line for line in lines if "curl" in line]
-    clients = [line for line in lines if line.startswith(".venv/bin/medserve")]
+    clients = [line for line in lines if "medserve predict" in line]
     assert len(curls) == len(clients) >= 3
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for line in curls + clients:
-        line = line.replace(".venv/bin/", "")
-        result = subprocess.run(
-            line, shell=True, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": path}
-        )
+        result = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True)
         assert result.returncode == 0, (line, result.stderr)
         assert '"prediction' in result.stdout.replace("\\", ""), (line, result.stdout)
 
