@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from export.spec import ModelSpec, Step
+from preprocess.rejection import Rejected
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 MOLECULES = (
     "CCO", "c1ccccc1", "CC(=O)Oc1ccccc1C(=O)O", "Cn1cnc2c1c(=O)n(C)c(=O)n2C", "CC(C)Cc1ccc(cc1)C(C)C(=O)O",
     "OCC1OC(O)C(O)C(O)C1O", "CCCCCCCCCCCCCCCC", "ClC(Cl)(Cl)Cl", "[O-][N+](=O)c1ccccc1", "C", "[Na+].[Cl-]",
@@ -51,13 +53,18 @@ def generated(spec: ModelSpec, count: int) -> dict[str, NDArray[np.generic]]:
 
 
 def from_folder(spec: ModelSpec, folder: Path) -> dict[str, NDArray[np.generic]]:
-    """Net inputs of every file below `folder`, for a model with one image input.
+    """Net inputs of every picture below `folder` (by SUFFIXES), for a model with one image input.
 
     Raises:
-        preprocess.rejection.Rejected: a file that the model would refuse.
+        ValueError: no picture, or one that the model would refuse; the message names the file.
     """
-    files = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()]
-    return _net_inputs(spec, {"image": files})
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ValueError(f"PARITY: expected pictures ({', '.join(SUFFIXES)}) below {folder}, found none")
+    try:
+        return _net_inputs(spec, {"image": [file.read_bytes() for file in files]})
+    except Rejected as rejected:
+        raise ValueError(f"PARITY: {files[rejected.item]}: {rejected}. Take it out, or send another.") from rejected
 
 
 def _net_inputs(spec: ModelSpec, sent: Mapping[str, list[bytes]]) -> dict[str, NDArray[np.generic]]:

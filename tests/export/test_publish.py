@@ -69,6 +69,18 @@ def test_the_same_weights_give_the_same_bytes_and_others_another_fingerprint(tmp
     assert first[0] != other[0]
 
 
+def test_parity_on_the_users_own_pictures(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="found none"):
+        samples.from_folder(IMAGE_SPEC, tmp_path)
+    (tmp_path / "README.md").write_text("not a picture")
+    for seed in range(3):
+        (tmp_path / f"{seed}.png").write_bytes(samples.picture(seed))
+    assert samples.from_folder(IMAGE_SPEC, tmp_path)["pixels"].shape == (3, 3, 224, 224)
+    (tmp_path / "broken.png").write_bytes(samples.picture(1)[:-900])
+    with pytest.raises(ValueError, match=r"broken\.png: \[corrupt_image\]"):
+        samples.from_folder(IMAGE_SPEC, tmp_path)
+
+
 def test_the_repository_text_is_the_committed_one() -> None:
     assert differing(list(all_specs().values()), ROOT / "model_repository") == []
 
