@@ -69,6 +69,14 @@ def test_the_same_weights_give_the_same_bytes_and_others_another_fingerprint(tmp
     assert first[0] != other[0]
 
 
+@pytest.mark.parametrize("spec", all_specs().values(), ids=lambda spec: spec.name)
+def test_every_model_is_published_untrained(spec, tmp_path: Path) -> None:
+    """What `make serve` does for a user who has no checkpoint yet."""
+    card = publish(spec, tmp_path, None, None)
+    assert not card.weights.trained
+    assert card.artefacts["fp32.onnx"].parity["label_flips"] == 0
+
+
 def test_parity_on_the_users_own_pictures(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="found none"):
         samples.from_folder(IMAGE_SPEC, tmp_path)
