@@ -15,8 +15,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from export import repository
 from export.models import all_specs, select
-from export.publish import Sources, publish, stale
+from export.publish import Sources, check_not_untraining, publish, published, stale
 from export.spec import ModelSpec
+from report.card import Card
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as exc:  # all of ours are ValueErrors with a whole sentence
         print(f"export: {exc}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # nothing is published by halves
+        print("export: interrupted", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,9 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     text = commands.add_parser("repository", help="write configs, labels and adapters from the specs")
     text.add_argument("--check", action="store_true", help="write nothing; fail where anything differs")
     models = commands.add_parser("models", help="export what is not exported yet, behind its gate")
-    models.add_argument("--models", default="", help="names, separated by commas; default all")
-    models.add_argument("--checkpoints", default="", help="DIR and/or NAME=FILE, separated by commas")
-    models.add_argument("--parity", type=Path, default=None, help="folder of real pictures for the comparison")
+    # From the environment, so that make need not quote what a path may hold.
+    variable = os.environ.get
+    models.add_argument("--models", default=variable("MODELS", ""), help="names, separated by commas; default all")
+    models.add_argument(
+        "--checkpoints", default=variable("CHECKPOINTS", ""), help="DIR and/or NAME=FILE, separated by commas"
+    )
+    models.add_argument("--parity", default=variable("PARITY", ""), help="folder of real pictures for the comparison")
     models.add_argument("--force", action="store_true", help="export again even if up to date")
     for command in (text, models):
         command.add_argument("--repository", type=Path, default=Path("model_repository"))
@@ -48,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _names(text: str) -> list[str]:
-    return [] if text == "all" else [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return [] if names == ["all"] else list(dict.fromkeys(names))
 
 
 def _sources(options: argparse.Namespace) -> Sources:
@@ -57,13 +66,15 @@ def _sources(options: argparse.Namespace) -> Sources:
         name, equals, path = part.partition("=")
         if equals and name in all_specs():
             explicit[name] = Path(path).expanduser()
+        elif equals:
+            raise ValueError(f"CHECKPOINTS: expected NAME=FILE with a name of {', '.join(all_specs())}; got {part}")
         elif folder is None:
             folder = Path(part).expanduser()
         else:
             raise ValueError(
                 f"CHECKPOINTS: expected one folder and NAME=FILE of {', '.join(all_specs())}; got also {part}"
             )
-    return Sources(folder, explicit, options.parity)
+    return Sources(folder, explicit, Path(options.parity).expanduser() if options.parity else None)
 
 
 def _write_repository(folder: Path, *, check: bool) -> int:
@@ -79,14 +90,18 @@ def _write_repository(folder: Path, *, check: bool) -> int:
 
 def _export(specs: Sequence[ModelSpec], folder: Path, sources: Sources, force: bool) -> int:
     repository.write(list(all_specs().values()), folder)
+    if sources.parity is not None and not sources.parity.is_dir():
+        raise ValueError(f"PARITY: expected a folder, found none at {sources.parity}")
     waiting = []
     for spec in specs:
-        checkpoint = _checkpoint(spec, sources)
-        reason = "asked for" if force else stale(spec, folder, checkpoint)
-        if reason:
+        checkpoint, card = _checkpoint(spec, sources), published(spec, folder)
+        asked = "asked for" if force else "comparison asked for" if sources.parity else ""
+        if reason := asked or stale(spec, folder, checkpoint):
+            check_not_untraining(spec, card, checkpoint, reason)
             waiting.append((spec, checkpoint, reason))
+        elif card is not None:
+            print(f"up to date {spec.name}: {_origin(card)}")
     if not waiting:
-        print(f"{len(specs)} models exported: {', '.join(spec.name for spec in specs)}")
         return 0
     columns = (SpinnerColumn(), TextColumn("{task.description:<32}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -110,11 +125,14 @@ def _line(spec: ModelSpec, folder: Path, checkpoint: Path | None, parity: Path |
     card = publish(spec, folder, checkpoint, parity)
     artefact = card.artefacts[repository.ARTEFACT]
     error = max(artefact.parity["max_abs_error"].values())
-    origin = f"checkpoint {card.weights.checkpoint}" if card.weights.trained else "weights: UNTRAINED"
     return (
-        f"exported {spec.name}: {artefact.size_bytes / 1e6:.1f} MB, {origin}, "
-        f"max|Δ| {error:.1e} on {artefact.parity['samples']} {artefact.parity['source']} samples"
+        f"exported {spec.name}: {_origin(card)}, {artefact.size_bytes / 1e6:.1f} MB, "
+        f"max|Δ| {error:.1e} on {artefact.parity['samples']} samples, {artefact.parity['source']}"
     )
+
+
+def _origin(card: Card) -> str:
+    return f"checkpoint {card.weights.checkpoint}" if card.weights.trained else "weights: UNTRAINED"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,9 @@ def find(spec: ModelSpec, folder: Path | None, explicit: Mapping[str, Path]) -> 
     if folder is None:
         return None
     if not folder.is_dir():
-        raise CheckpointError(f"CHECKPOINTS: expected a folder, found none at {folder}")
+        raise CheckpointError(
+            f"CHECKPOINTS: expected a folder, found none at {folder}. One file goes with its model: {spec.name}=FILE"
+        )
     found = sorted(folder.rglob(spec.weights.filename))
     if len(found) > 1:
         listed = ", ".join(map(str, found))
@@ -69,6 +72,8 @@ def load(path: Path, spec: ModelSpec) -> Checkpoint:
     Raises:
         CheckpointError: not a checkpoint, Python objects other than tensors, or not finite.
     """
+    if not _is_pickled(path):
+        raise CheckpointError(f"{spec.name}: {path}: not a PyTorch checkpoint. Copy the file again.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as exc:
@@ -84,8 +89,7 @@ def load(path: Path, spec: ModelSpec) -> Checkpoint:
     broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
     if broken:
         raise CheckpointError(f"{spec.name}: {path}: not finite: {_listed(broken)}")
-    names = content.get("class_names")
-    return Checkpoint(path, sha256_of(path), state, tuple(map(str, names)) if names else None)
+    return Checkpoint(path, sha256_of(path), state, _class_names(content))
 
 
 def fill(net: nn.Module, checkpoint: Checkpoint, spec: ModelSpec) -> None:
@@ -114,6 +118,20 @@ def fill(net: nn.Module, checkpoint: Checkpoint, spec: ModelSpec) -> None:
     net.load_state_dict(state, strict=False)  # the batch counters alone may be missing
 
 
+def _is_pickled(path: Path) -> bool:
+    """Whether the file can be torch.save's: a zip, or a pickle of the older format."""
+    with path.open("rb") as file:
+        return zipfile.is_zipfile(path) or file.read(1) == pickle.PROTO
+
+
+def _class_names(content: dict[str, Any]) -> tuple[str, ...] | None:
+    """The classes in the order of the outputs, if the file recorded it in either of the usual ways."""
+    if names := content.get("class_names"):
+        return tuple(map(str, names))
+    index = content.get("class_to_idx")
+    return tuple(sorted(map(str, index), key=lambda name: index[name])) if isinstance(index, dict) else None
+
+
 def _state_dict(content: Any, path: Path, spec: ModelSpec) -> dict[str, Tensor]:
     if isinstance(content, dict):
         for key in STATE_KEYS:
@@ -126,11 +144,14 @@ def _state_dict(content: Any, path: Path, spec: ModelSpec) -> dict[str, Tensor]:
             f"{spec.name}: {path}: expected a state_dict, or a dict with one under "
             f"{' or '.join(STATE_KEYS)}; got {held}"
         )
-    return {
-        WRAPPERS.sub("", str(key)): value.float() if value.is_floating_point() else value
-        for key, value in content.items()
-        if isinstance(value, Tensor)
-    }
+    state: dict[str, Tensor] = {}
+    for key, value in content.items():
+        if isinstance(value, Tensor):
+            name = WRAPPERS.sub("", str(key))
+            if name in state:
+                raise CheckpointError(f"{spec.name}: {path}: expected each weight once, got {name} under two prefixes")
+            state[name] = value.float() if value.is_floating_point() else value
+    return state
 
 
 def _renamed(key: str, spec: ModelSpec) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from export.digest import recipe_digest, sha256_of
 from export.repository import ARTEFACT, VERSION
 from export.spec import ModelSpec
-from report.card import Calibration, Card, CardError, WeightsOrigin
+from report.card import FILENAME, Calibration, Card, CardError, WeightsOrigin
 
 TOOLS = ("torch", "torchvision", "torch-geometric", "onnx", "onnxscript")
 SAMPLES = 8
@@ -37,17 +37,34 @@ def folder_of(spec: ModelSpec, repository: Path) -> Path:
     return repository / spec.net / VERSION
 
 
-def stale(spec: ModelSpec, repository: Path, checkpoint: Path | None) -> str:
-    """Why the model must be exported (again); empty when what is there will do.
+class WouldUntrain(ValueError):
+    """An export that would put random weights in the place of trained ones."""
 
-    Without a checkpoint, an artefact of trained weights stays: nothing replaces it in silence.
-    """
+
+def published(spec: ModelSpec, repository: Path) -> Card | None:
+    """The model's card; None where there is no readable one."""
+    try:
+        return Card.read(folder_of(spec, repository) / FILENAME)
+    except CardError:
+        return None
+
+
+def check_not_untraining(spec: ModelSpec, card: Card | None, checkpoint: Path | None, reason: str) -> None:
+    """Raises WouldUntrain: the card is of trained weights, and no checkpoint is given to replace them."""
+    if card is not None and card.weights.trained and checkpoint is None:
+        raise WouldUntrain(
+            f"{spec.name}: must be exported again ({reason}), and what is there was trained "
+            f"({card.weights.checkpoint}). Say CHECKPOINTS=…, or remove its {FILENAME} to go on untrained."
+        )
+
+
+def stale(spec: ModelSpec, repository: Path, checkpoint: Path | None) -> str:
+    """Why the model must be exported (again); empty when what is there will do."""
     from export.card import declaration, tool_versions
 
     folder = folder_of(spec, repository)
-    try:
-        card = Card.read(folder / "card.json")
-    except CardError:
+    card = published(spec, repository)
+    if card is None:
         return "not exported yet"
     listed = card.artefacts.get(ARTEFACT)
     if listed is None or not (folder / ARTEFACT).is_file():

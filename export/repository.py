@@ -47,9 +47,13 @@ def texts(specs: Sequence[ModelSpec]) -> dict[Path, str]:
 
 
 def differing(specs: Sequence[ModelSpec], repository: Path) -> list[Path]:
-    """The generated files that are missing, other than generated, or of no spec any more."""
+    """The generated files that are missing, other than generated, or of no spec any more.
+
+    A model that somebody else put beside ours, known by its config, is left alone.
+    """
     wanted = texts(specs)
-    found = {path.relative_to(repository) for path in repository.rglob("*") if path.name in _GENERATED}
+    ours = [file.parent for file in repository.glob("*/config.pbtxt") if file.read_text("utf-8").startswith(_HEADER)]
+    found = {path.relative_to(repository) for folder in ours for path in folder.rglob("*") if path.name in _GENERATED}
     return sorted(
         [path for path, content in wanted.items() if _content(repository / path) != content] + [*(found - set(wanted))]
     )

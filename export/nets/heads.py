@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+MOST_LAYERS = 32
+
 
 def head_from_state(state: Mapping[str, Tensor], prefix: str) -> nn.Module:
     """The head whose keys `state` holds below `prefix`.
@@ -27,8 +29,11 @@ def head_from_state(state: Mapping[str, Tensor], prefix: str) -> nn.Module:
     if "weight" in own:
         return nn.Linear(own["weight"].shape[1], own["weight"].shape[0], bias="bias" in own)
     indices = sorted({int(key.split(".")[0]) for key in own if key.split(".")[0].isdigit()})
-    if not indices:
-        raise ValueError(f"head {prefix!r}: expected {prefix}.weight or {prefix}.<n>.weight, got neither")
+    if not indices or indices[-1] > MOST_LAYERS:
+        raise ValueError(f"head {prefix!r}: expected {prefix}.weight or {prefix}.<n>.weight, got {sorted(own)[:4]}")
+    last = own.get(f"{indices[-1]}.weight")
+    if last is None or last.dim() != 2:
+        raise ValueError(f"head {prefix!r}: expected a Linear as its last layer, got {prefix}.{indices[-1]}")
     layers: list[nn.Module] = []
     needs_relu = False
     for index in range(indices[-1] + 1):

@@ -101,6 +101,27 @@ def test_class_names_in_another_order_are_refused(net: nn.Module, tmp_path: Path
     with pytest.raises(CheckpointError, match="order"):
         _loaded({"state_dict": state, "class_names": ["PNEUMONIA", "NORMAL"]}, tmp_path)
 
+    with pytest.raises(CheckpointError, match="order"):
+        _loaded({"state_dict": state, "class_to_idx": {"NORMAL": 1, "PNEUMONIA": 0}}, tmp_path)
+
+
+def test_a_weight_under_two_prefixes_is_refused(net: nn.Module, tmp_path: Path) -> None:
+    state = dict(net.state_dict()) | {"module.classifier.3.bias": torch.zeros(2)}
+    with pytest.raises(CheckpointError, match=r"got classifier\.3\.bias under two prefixes"):
+        _loaded(state, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)).state_dict(prefix="fc."),
+        {"fc.999999999.weight": torch.zeros(2, 3)},
+    ],
+)
+def test_what_is_no_head_is_said_to_be_none(state: dict) -> None:
+    with pytest.raises(ValueError, match="head 'fc': expected"):
+        head_from_state(state, "fc")
+
 
 class _Evil:
     def __reduce__(self):

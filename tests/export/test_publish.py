@@ -69,6 +69,22 @@ def test_the_same_weights_give_the_same_bytes_and_others_another_fingerprint(tmp
     assert first[0] != other[0]
 
 
+def test_trained_weights_are_not_replaced_by_untrained_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "repository"
+    checkpoint = tmp_path / SPEC.weights.filename
+    torch.save(SPEC.build().state_dict(), checkpoint)
+    assert "checkpoint best_drug" in run_export(folder, models="solubility", checkpoints=tmp_path).stderr
+    assert "up to date solubility: checkpoint best_drug" in run_export(folder, models="solubility").stdout
+    card = folder / "solubility_net" / "1" / "card.json"
+    replace_file(card, card.read_text().replace('"recipe": "', '"recipe": "0'))
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        run_export(folder, models="solubility")
+    assert "was trained" in caught.value.stderr
+    assert Card.read(card).weights.trained
+    run_export(folder, models="solubility", checkpoints=f"solubility={checkpoint}")
+    assert Card.read(card).weights.trained
+
+
 @pytest.mark.parametrize("spec", all_specs().values(), ids=lambda spec: spec.name)
 def test_every_model_is_published_untrained(spec, tmp_path: Path) -> None:
     """What `make serve` does for a user who has no checkpoint yet."""
@@ -99,7 +115,9 @@ def test_a_changed_missing_or_foreign_text_is_found_and_mended(tmp_path: Path) -
     (tmp_path / "chest_xray" / "config.pbtxt").write_text("name: 'x'")
     (tmp_path / "report" / "1" / "model.py").unlink()
     (tmp_path / "gone").mkdir()
-    (tmp_path / "gone" / "config.pbtxt").touch()
+    (tmp_path / "gone" / "config.pbtxt").write_text((tmp_path / "report" / "config.pbtxt").read_text())
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "config.pbtxt").write_text('backend: "python"')
     assert [str(path) for path in differing(specs, tmp_path)] == [
         "chest_xray/config.pbtxt",
         "gone/config.pbtxt",
@@ -107,6 +125,7 @@ def test_a_changed_missing_or_foreign_text_is_found_and_mended(tmp_path: Path) -
     ]
     write(specs, tmp_path)
     assert differing(specs, tmp_path) == []
+    assert (tmp_path / "theirs" / "config.pbtxt").is_file()
 
 
 def test_stale_says_why(exported: Path, tmp_path: Path) -> None:
@@ -217,7 +236,7 @@ def test_the_command_line_exports_once_and_says_so(tmp_path: Path) -> None:
     assert "weights: UNTRAINED" in first.stderr
     stamp = (folder / "solubility_net" / "1" / "fp32.onnx").stat().st_mtime_ns
     again = run_export(folder, models="solubility")
-    assert "1 models exported: solubility" in again.stdout
+    assert "up to date solubility: weights: UNTRAINED" in again.stdout
     assert (folder / "solubility_net" / "1" / "fp32.onnx").stat().st_mtime_ns == stamp
 
 
@@ -226,6 +245,8 @@ def test_the_command_line_exports_once_and_says_so(tmp_path: Path) -> None:
     [
         (["--models", "chest_xrey"], "chest_xray"),
         (["--checkpoints", "/nowhere"], "expected a folder"),
+        (["--checkpoints", "pneumonai=x.pth"], "expected NAME=FILE with a name of chest_xray"),
+        (["--parity", "/nowhere"], "PARITY: expected a folder"),
         (["--checkpoints", "a,b"], "expected one folder"),
     ],
 )
