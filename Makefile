@@ -10,9 +10,9 @@ TORCH_INDEX_URL ?=
 CHECKPOINTS ?=
 MODELS ?=
 PARITY ?=
-export MODELS HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REMOTE VERBOSE
+export CHECKPOINTS PARITY MODELS HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REMOTE VERBOSE
 
-EXPORT := $(BIN)/python -m export models --models '$(MODELS)' --checkpoints '$(CHECKPOINTS)' $(if $(PARITY),--parity '$(PARITY)')
+EXPORT := $(BIN)/python -m export models
 
 .PHONY: help setup export serve test check clean
 
@@ -39,19 +39,20 @@ clean: ## remove .venv, artefacts and run-time files
 	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache build *.egg-info client/*.egg-info client/src/*.egg-info
 	find model_repository \( -name '*.onnx' -o -name '*.onnx.data' -o -name '*.plan' -o -name card.json \) -delete
 
-$(VENV)/bin/python:
+$(VENV)/.created:
 	@test -n '$(PYTHON)' || { echo 'make: expected Python 3.11 or 3.12, found neither. Install one, or say PYTHON=path.' >&2; exit 1; }
 	@echo 'setup: $(PYTHON) -m venv $(VENV)'
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
 
-$(VENV)/.serve: pyproject.toml client/pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo 'setup: installing what serves (Triton, onnxruntime, OpenVINO, RDKit)'
+$(VENV)/.serve: pyproject.toml client/pyproject.toml constraints.txt | $(VENV)/.created
+	@echo 'setup: installing what serves (Triton, onnxruntime, OpenVINO, RDKit): a minute or so'
 	@$(PIP) --editable './client' --editable '.[serve]'
 	@touch $@
 
 # torchvision without its needs: the same torch serves it, whichever index that came from.
 $(VENV)/.export: $(VENV)/.serve
-	@echo 'setup: installing what exports (torch, torchvision, PyTorch Geometric, ONNX)'
+	@echo 'setup: installing what exports (torch, torchvision, PyTorch Geometric, ONNX): 1 GB and more'
 	@$(PIP) $(if $(TORCH_INDEX_URL),--index-url '$(TORCH_INDEX_URL)') "$$(grep '^torch==' constraints.txt)"
 	@$(PIP) $(if $(TORCH_INDEX_URL),--index-url '$(TORCH_INDEX_URL)') --no-deps "$$(grep '^torchvision==' constraints.txt)"
 	@$(PIP) --editable '.[serve,export]'

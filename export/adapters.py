@@ -22,8 +22,8 @@ class TritonPythonModel:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request):
-        sent = pb_utils.get_input_tensor_by_name(request, "$input").as_numpy().ravel()
         try:
+            sent = pb_utils.get_input_tensor_by_name(request, "$input").as_numpy().ravel()
             tensors = $function(list(sent)$arguments)
         except Rejected as rejected:
             return _error(str(rejected), pb_utils.TritonError.INVALID_ARG)
@@ -46,7 +46,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from preprocess import VERSION
-from report.answer import NotFinite, Reporter, UnknownFingerprint
+from report.answer import Implausible, Reporter, UnknownFingerprint
 from report.card import cards_below
 
 
@@ -65,8 +65,8 @@ class TritonPythonModel:
             reports = [self._reporter.report(summary).encode() for summary in summaries]
         except UnknownFingerprint as exc:
             return _error(f"[unknown_artefact] {exc}")
-        except NotFinite as exc:
-            return _error(f"[not_finite] {exc}")
+        except Implausible as exc:
+            return _error(f"[implausible] {exc}")
         return pb_utils.InferenceResponse(
             [pb_utils.Tensor("report", np.array(reports, np.object_).reshape(-1, 1))]
         )

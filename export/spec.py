@@ -92,11 +92,15 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskLevel:
-    """A level that an answer has if it is sure enough. Both figures lie in 0..1: the defaults fit any."""
+    """How likely an answer is to be wrong: the level that it has if it is sure enough.
+
+    Both figures lie in 0..1: the defaults fit any answer. `review` sends answers of this level to a person.
+    """
 
     name: str
     confidence_above: float = -1.0
     uncertainty_below: float = 2.0
+    review: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +108,13 @@ class Rules:
     """Decisions as data. The report step evaluates them and nothing else does.
 
     Args:
-        review_below_confidence: below it a person must look; None where the source has no rule.
+        review_below_confidence: below it a person must look. The default is the house's rule for
+            models whose source has none: an answer less likely than all others together is no answer.
         review_above: (figure of `summary`, bound): above it a person must look.
         risk_levels: the first that fits an answer is its risk level; the last must fit any.
     """
 
-    review_below_confidence: float | None = None
+    review_below_confidence: float | None = 0.5
     review_above: tuple[tuple[str, float], ...] = ()
     risk_levels: tuple[RiskLevel, ...] = ()
 

@@ -23,6 +23,8 @@ MAX_PIXELS = 50_000_000  # the largest detectors and cameras in use; 150 MB as R
 MIN_SIDE = 32  # fewer pixels than this hold no finding
 T = TypeVar("T")
 _BIT_DEPTHS = (8, 10, 12, 14, 16)
+_FEW = 1e-3  # of a film's pixels
+_PHOTOMETRIC = 262  # TIFF tag PhotometricInterpretation; 0: white is zero
 
 
 def images_to_pixels(images: Sequence[bytes], side: int) -> dict[str, NDArray[np.uint8]]:
@@ -109,6 +111,7 @@ def _check_png_crc(content: bytes) -> None:
 
 def _decoded(image: Image.Image) -> Image.Image:
     """The upright picture in mode L or RGB."""
+    _check_sixteen_bits(image)
     image.load()
     # Orientation is how the camera was held, not what was seen. No tag: the very same object.
     ImageOps.exif_transpose(image, in_place=True)
@@ -123,6 +126,24 @@ def _decoded(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
+def _check_sixteen_bits(image: Image.Image) -> None:
+    """Refuse what Pillow would read wrongly without a word: it keeps the high byte of 16-bit colour and
+    grey-with-alpha, which turns 12-bit pixels black, and takes 16-bit white-is-zero for black-is-zero."""
+    grey = image.mode.startswith("I")
+    tiles = getattr(image, "tile", ())
+    raw_mode = str(tiles[0][3]) if tiles else ""
+    if ";16" in raw_mode and not grey:
+        raise Rejected(
+            Reason.UNSUPPORTED_PIXELS,
+            "expected 16 bits in grey alone, got them in colour or with alpha. Export as 8 bit.",
+        )
+    if grey and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0:
+        raise Rejected(
+            Reason.UNSUPPORTED_PIXELS,
+            "expected black as zero in 16 bits, got white as zero. Export as 8 bit or as PNG.",
+        )
+
+
 def _from_integers(values: NDArray[np.int32 | np.uint16]) -> Image.Image:
     """16-bit grey → 8 bit, by the smallest detector depth (8 to 16 bit) that holds the highest value.
 
@@ -132,6 +153,13 @@ def _from_integers(values: NDArray[np.int32 | np.uint16]) -> Image.Image:
     if lowest < 0 or highest >= 1 << _BIT_DEPTHS[-1]:
         raise Rejected(Reason.UNSUPPORTED_PIXELS, "expected grey values of at most 16 bits without sign, got others")
     depth = next(bits for bits in _BIT_DEPTHS if highest < 1 << bits)
+    smaller = max((bits for bits in _BIT_DEPTHS if bits < depth), default=0)
+    if smaller and np.count_nonzero(values >> smaller) < _FEW * values.size:
+        raise Rejected(
+            Reason.UNSUPPORTED_PIXELS,
+            f"expected a film that uses its {depth} bits, got one of {smaller} with a few brighter pixels (a mark, "
+            "a defect?): its brightness cannot be told. Export as 8 bit.",
+        )
     return Image.fromarray((values >> (depth - 8)).astype(np.uint8))
 
 

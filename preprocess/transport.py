@@ -30,7 +30,7 @@ def file_bytes(sent: bytes) -> bytes:
     if len(sent) > MAX_BYTES * 4 // 3 + 1024:
         raise _too_large(len(sent))
     if sent[:5].lower() == b"data:":
-        content = _from_data_uri(sent)
+        content = _from_data_uri(sent.rstrip())
     elif _LOOKS_LIKE_TEXT.match(sent) and _BASE64.fullmatch(sent):
         content = _decoded(sent)
     else:

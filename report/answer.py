@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,13 +14,15 @@ from numpy.typing import NDArray
 from report.card import Artefact, Card
 from report.rules import decide
 
+SUM_TOLERANCE = 1e-2  # half precision keeps a sum of probabilities within a thousandth
+
 
 class UnknownFingerprint(LookupError):
     """An answer computed by an artefact that no card lists: an error, never a guess."""
 
 
-class NotFinite(ArithmeticError):
-    """An answer with a NaN or an infinity in it: no finding."""
+class Implausible(ArithmeticError):
+    """Figures that no sound artefact computes: NaN, infinity, probabilities that are none. No finding."""
 
 
 class Reporter:
@@ -51,12 +54,11 @@ class Reporter:
 
         Raises:
             UnknownFingerprint: no card lists the artefact, or lists other figures for it.
-            NotFinite: the artefact overflowed.
+            Implausible: the artefact overflowed, or the figures are not its own.
         """
         card, name, artefact = self._origin(summary)
-        if not np.isfinite(summary).all():
-            raise NotFinite(f"{card.model}/{name}: expected finite figures, got NaN or infinity: no answer")
         figures = dict(zip(card.declaration.summary_fields, map(_shortest, summary[2:]), strict=True))
+        _check_plausible(f"{card.model}/{name}", card, figures)
         moment = (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         answer = {
             "model": card.model,
@@ -116,6 +118,17 @@ def _findings(card: Card, figures: dict[str, float]) -> dict[str, Any]:
     if decision.risk_level is not None:
         found["risk_level"] = decision.risk_level
     return found | {"needs_review": decision.needs_review, "review_reasons": list(decision.review_reasons)}
+
+
+def _check_plausible(where: str, card: Card, figures: dict[str, float]) -> None:
+    if not all(map(math.isfinite, figures.values())):
+        raise Implausible(f"{where}: expected finite figures, got NaN or infinity: no answer")
+    if card.declaration.labels:
+        probabilities = [figures[f"probability:{label}"] for label in card.declaration.labels]
+        if min(probabilities) < 0 or abs(sum(probabilities) - 1) > SUM_TOLERANCE:
+            raise Implausible(f"{where}: expected probabilities that sum to 1, got others: no answer")
+        if not 0 <= figures["uncertainty"] <= 1:
+            raise Implausible(f"{where}: expected an uncertainty in 0..1, got another: no answer")
 
 
 def _shortest(figure: np.float32) -> float:

@@ -22,11 +22,12 @@ class CardError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskLevel:
-    """A level that an answer has if its confidence is above and its uncertainty below."""
+    """A level of doubt that an answer has if its confidence is above and its uncertainty below."""
 
     name: str
     confidence_above: float
     uncertainty_below: float
+    review: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

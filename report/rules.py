@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from report.card import Card
+from report.card import Card, RiskLevel
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a person must look, and every reason why; the risk level, where the model has levels."""
+    """Whether a person must look, and every reason why.
+
+    `risk_level` is the source project's word for how likely the answer is to be wrong; it says nothing
+    of how ill anybody is. None where the model has no levels.
+    """
 
     needs_review: bool
     review_reasons: tuple[str, ...]
@@ -36,16 +40,19 @@ def decide(card: Card, figures: Mapping[str, float], confidence: float | None) -
         for name, bound in card.declaration.review_above
         if figures[name] > bound
     ]
-    return Decision(bool(reasons), tuple(reasons), _risk_level(card, figures, confidence))
+    level = _risk_level(card, figures, confidence)
+    if level is not None and level.review:
+        reasons.append(f"risk level {level.name}: the answer is likely to be wrong")
+    return Decision(bool(reasons), tuple(reasons), level.name if level else None)
 
 
-def _risk_level(card: Card, figures: Mapping[str, float], confidence: float | None) -> str | None:
+def _risk_level(card: Card, figures: Mapping[str, float], confidence: float | None) -> RiskLevel | None:
     """The first level that fits; None where the model has none."""
     if confidence is None:
         return None
     return next(
         (
-            level.name
+            level
             for level in card.declaration.risk_levels
             if confidence > level.confidence_above and figures["uncertainty"] < level.uncertainty_below
         ),

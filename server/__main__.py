@@ -13,9 +13,9 @@ from types import FrameType
 from report.card import Card
 from server import preflight
 from server.banner import banner
-from server.leftovers import clean_up, own_tag
+from server.leftovers import clean_up, own_tag, prune_cache
 from server.repository import Repository, RepositoryError
-from server.supervisor import Plan, Stop, serve
+from server.supervisor import CACHE, Plan, Stop, serve
 from server.triton import Address, TritonError
 from server.wheel import WheelError, find_wheel
 
@@ -45,9 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runtime", type=Path, default=Path(".run"), help="folder for this run's own files")
     parser.add_argument("--models", default=variable("MODELS", ""), help="names, separated by commas; default all")
     parser.add_argument("--host", default=variable("HOST") or "127.0.0.1")
-    parser.add_argument("--http-port", type=int, default=variable("HTTP_PORT") or 8000)
-    parser.add_argument("--grpc-port", type=int, default=variable("GRPC_PORT") or 8001)
-    parser.add_argument("--metrics-port", type=int, default=variable("METRICS_PORT") or 8002)
+    parser.add_argument("--http-port", default=variable("HTTP_PORT") or "8000")
+    parser.add_argument("--grpc-port", default=variable("GRPC_PORT") or "8001")
+    parser.add_argument("--metrics-port", default=variable("METRICS_PORT") or "8002")
     parser.add_argument("--allow-remote", action="store_true", default=variable("ALLOW_REMOTE") == "1")
     parser.add_argument("--verbose", action="store_true", default=variable("VERBOSE") == "1", help="Triton's whole log")
     return parser
@@ -56,14 +56,17 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace, tag: str) -> None:
     preflight.check_platform()
     host = preflight.resolved_host(options.host, allow_remote=options.allow_remote)
-    address = Address(host, options.http_port, options.grpc_port, options.metrics_port)
+    asked = {"HTTP_PORT": options.http_port, "GRPC_PORT": options.grpc_port, "METRICS_PORT": options.metrics_port}
+    address = Address(host, *(preflight.port_number(variable, text) for variable, text in asked.items()))
     wheel = find_wheel()
     repository = Repository.read(options.repository)
-    models = repository.chosen([] if options.models == "all" else list(filter(None, options.models.split(","))))
+    names = list(dict.fromkeys(filter(None, map(str.strip, options.models.split(",")))))
+    models = repository.chosen([] if names == ["all"] else names)
     needed = repository.closure(models)
     if left := clean_up(options.runtime):
         print(f"serve: removed {left} things that an earlier run left behind", file=sys.stderr)
     cards = _check(address, repository, needed)
+    prune_cache(options.runtime / CACHE, repository.folder)
     plan = Plan(
         wheel=wheel,
         repository=repository,
@@ -71,6 +74,7 @@ def _run(options: argparse.Namespace, tag: str) -> None:
         address=address,
         runtime=options.runtime.resolve(),
         tag=tag,
+        verify=lambda: preflight.check_artefacts(repository.artefacts(needed)),
         verbose=options.verbose,
     )
     serve(plan, lambda: print(banner(repository, models, cards, address), flush=True))

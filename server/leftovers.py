@@ -14,8 +14,11 @@ from pathlib import Path
 
 import psutil
 
+from report.card import FILENAME, Card, CardError
+
 PREFIX = "medserve"
 SHM = Path("/dev/shm")
+CLOCK_SLACK_S = 2
 _TAG = re.compile(rf"{PREFIX}-(\d+)-(\d+)")
 
 
@@ -34,14 +37,31 @@ def clean_up(runtime: Path, tag: str | None = None) -> int:
     removed = 0
     for worker in _workers():
         if _dead(worker.info["cmdline_text"], tag):
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 worker.kill()
                 removed += 1
     for path in (*SHM.glob(f"*{PREFIX}-*"), *runtime.glob(f"{PREFIX}-*")):
         if _dead(path.name, tag):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-            removed += 1
+            with contextlib.suppress(PermissionError):  # another user's: theirs to remove
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+                removed += 1
     return removed
+
+
+def prune_cache(cache: Path, repository: Path) -> None:
+    """Remove compiled models of artefacts that the repository no longer holds.
+
+    Args:
+        cache: a folder for each artefact, named by its sha256.
+        repository: whose cards list the artefacts; a card that cannot be read lists none.
+    """
+    listed: set[str] = set()
+    for file in repository.glob(f"*/[0-9]*/{FILENAME}"):
+        with contextlib.suppress(CardError):
+            listed |= {artefact.sha256 for artefact in Card.read(file).artefacts.values()}
+    for folder in cache.glob("*"):
+        if folder.name not in listed:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _workers() -> list[psutil.Process]:
@@ -64,6 +84,8 @@ def _dead(text: str, tag: str | None) -> bool:
         return match.group() == tag
     try:
         launcher = psutil.Process(int(match[1]))
-        return launcher.status() == psutil.STATUS_ZOMBIE or int(launcher.create_time()) != int(match[2])
+        # The start time is reckoned from the clock, which may be set by a little; a pid is reused much later.
+        moved = abs(int(launcher.create_time()) - int(match[2])) > CLOCK_SLACK_S
+        return launcher.status() == psutil.STATUS_ZOMBIE or moved
     except psutil.NoSuchProcess:
         return True

@@ -61,6 +61,17 @@ def resolved_host(host: str, *, allow_remote: bool) -> str:
     return str(found[0])
 
 
+def port_number(variable: str, text: str) -> int:
+    """The number of a port, 1..65535.
+
+    Raises:
+        PreflightError: the text is no such number.
+    """
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise PreflightError(f"{variable}: expected a port from 1 to 65535, got {text!r}")
+    return int(text)
+
+
 def check_ports(host: str, ports: Mapping[str, int]) -> None:
     """Raises PreflightError: two equal ports, or one that somebody else listens on.
 
@@ -80,7 +91,7 @@ def check_ports(host: str, ports: Mapping[str, int]) -> None:
             except OSError as exc:
                 raise PreflightError(
                     f"{variable}: expected a free port, but {host}:{port} cannot be bound ({exc.strerror}). "
-                    f"Stop what listens there, or run with {variable}={port + 10000}."
+                    f"Stop what listens there, or run with another {variable}=."
                 ) from exc
 
 

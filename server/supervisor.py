@@ -14,6 +14,7 @@ from server.triton import Address, Triton, TritonError
 from server.wheel import Wheel, lay_out_backends
 
 MAX_DEATHS, DEATH_WINDOW_S = 3, 120.0
+CACHE = "compiled"  # below the runtime folder; a folder for each artefact, named by its sha256
 SHORT_DRAIN_S = 5.0  # with a dead worker Triton never finds itself idle
 
 
@@ -29,6 +30,7 @@ class Plan:
         needed: every model to load, ensembles and their steps.
         runtime: folder for this run's own files.
         tag: of this run, in the names of all that it creates.
+        verify: raises if an artefact is not its card's; called before each start, the first and any after a death.
     """
 
     wheel: Wheel
@@ -37,6 +39,7 @@ class Plan:
     address: Address
     runtime: Path
     tag: str
+    verify: Callable[[], object]
     verbose: bool
 
 
@@ -76,10 +79,11 @@ def serve(plan: Plan, when_ready: Callable[[], None]) -> None:
 
 
 def _start(plan: Plan) -> Triton:
+    plan.verify()
     folder = plan.runtime / plan.tag
     link_models(plan.repository, plan.needed, folder / "models")
     lay_out_backends(plan.wheel, folder / "backends")
-    cache = plan.runtime / "compiled"
+    cache = plan.runtime / CACHE
     cache.mkdir(parents=True, exist_ok=True)
     triton = Triton(
         plan.wheel, folder / "models", folder / "backends", cache, plan.tag, plan.address, verbose=plan.verbose

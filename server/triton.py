@@ -7,6 +7,7 @@ import ctypes
 import http.client
 import re
 import resource
+import secrets
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import IO
 
 import psutil
 
+from server.leftovers import SHM
 from server.wheel import Wheel, environment
 
 DRAIN_TIMEOUT_S = 30  # how long requests in flight may take to end
@@ -31,6 +33,7 @@ STACK_BYTES = 256 << 20
 # This Triton is built for GPUs and says so of a machine without one, as errors. They are none.
 _HARMLESS = re.compile(
     r"CUDA driver version is insufficient|CudaDriverHelper has not been initialized|no pinned memory pool|^Signal "
+    r"|Non-graceful termination detected"
 )
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -78,6 +81,7 @@ class Triton:
         complete_configs: bool = False,
     ) -> None:
         self._address = address
+        self._tag = tag
         self._process = subprocess.Popen(
             [
                 str(wheel.server),
@@ -115,6 +119,9 @@ class Triton:
         waiting = list(models)
         while waiting or not self._answers("/v2/health/ready"):
             self._check_alive()
+            if not self._is_ours():
+                time.sleep(POLL_S)
+                continue
             if time.monotonic() > deadline:
                 raise TritonError(f"not ready after {READY_TIMEOUT_S} s: {', '.join(waiting)}; see Triton's log above")
             for model in [name for name in waiting if self._answers(f"/v2/models/{name}/ready")]:
@@ -122,6 +129,9 @@ class Triton:
                 progress(model)
             time.sleep(0.1)
         self._workers = psutil.Process(self._process.pid).children()
+        # Triton opens its shared memory to every user, whatever the umask; what callers send lies there.
+        for region in SHM.glob(f"{self._tag}-*"):
+            region.chmod(0o600)
 
     def wait_for_trouble(self) -> str:
         """Block until the server or one of its workers has died; a sentence about which.
@@ -134,7 +144,7 @@ class Triton:
             if status is not None:
                 return f"tritonserver ended by itself ({_meaning(status)})"
             for worker in self._workers:
-                if not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE:
+                if not _lives(worker):
                     return f"worker {worker.pid} died"
             time.sleep(POLL_S)
 
@@ -157,19 +167,29 @@ class Triton:
         if status is not None:
             raise TritonError(f"tritonserver ended with status {status} while loading; see its log above")
 
+    def _is_ours(self) -> bool:
+        """Whether it is this process that answers there, and not another server with the same port."""
+        return f'"name":"{self._tag}"'.encode() in self._get("/v2")[1]
+
     def _answers(self, path: str) -> bool:
+        return self._get(path)[0] == 200
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        """(status, body); (0, nothing) while nobody answers."""
         connection = http.client.HTTPConnection(self._address.host, self._address.http, timeout=5)
         try:
             connection.request("GET", path)
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            return 0, b""
         finally:
             connection.close()
 
 
 def _arguments(repository: Path, backends: Path, tag: str, address: Address, *, verbose: bool) -> list[str]:
     settings: Mapping[str, object] = {
+        "id": tag,
         "model-repository": repository,
         "backend-directory": backends,
         "http-address": address.host,
@@ -187,6 +207,11 @@ def _arguments(repository: Path, backends: Path, tag: str, address: Address, *, 
         "log-info": str(verbose).lower(),
     }
     arguments = [f"--{name}={value}" for name, value in settings.items()]
+    # What a caller has no business with. In shared memory lie the pictures of others.
+    closed = "shared-memory,model-repository,logging,trace"
+    key = secrets.token_hex(16)
+    flags = ("http-restricted-api", "grpc-restricted-protocol")
+    arguments += [f"--{flag}={closed}:medserve={key}" for flag in flags]
     arguments += [f"--backend-config={name},shm-region-prefix-name={tag}-" for name in ("python", "onnxruntime")]
     return arguments
 
@@ -197,6 +222,13 @@ def _before_exec() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
     wanted = STACK_BYTES if hard == resource.RLIM_INFINITY else min(STACK_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _relay(log: IO[str], verbose: bool) -> None:

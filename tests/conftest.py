@@ -64,7 +64,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | Non
 
 def run_export(folder: Path, *, models: str = "", checkpoints: Path | str | None = None) -> subprocess.CompletedProcess:
     """`python -m export models` into a folder, as a user runs it."""
-    command = [sys.executable, "-m", "export", "models", "--repository", str(folder), "--models", models]
+    command = [sys.executable, "-m", "export", "models", "--repository", str(folder), "--models", models or "all"]
     command += ["--checkpoints", str(checkpoints or "")]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
 

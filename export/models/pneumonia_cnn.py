@@ -37,7 +37,7 @@ SPEC = ModelSpec(
         risk_levels=(
             RiskLevel(name="LOW", confidence_above=0.8, uncertainty_below=0.3),
             RiskLevel(name="MEDIUM", confidence_above=0.6, uncertainty_below=0.5),
-            RiskLevel(name="HIGH"),
+            RiskLevel(name="HIGH", review=True),
         )
     ),
     intended_use="Frontal chest radiographs; research only.",

@@ -68,7 +68,9 @@ def test_a_server_that_never_answers(scheme: str) -> None:
         assert time.monotonic() - start < 5
 
 
-@pytest.mark.parametrize("url", ["localhost:8001", "ftp://x:1", "grpc://"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8001", "ftp://x:1", "grpc://", "http://127.0.0.1:99999", "grpc://h:abc", "grpc://h"]
+)
 def test_a_wrong_url_is_named(url: str) -> None:
     with pytest.raises(ValueError, match="expected grpc://host:port"):
         Client(url)
@@ -85,7 +87,7 @@ def test_a_prediction_reads_its_report() -> None:
 def test_the_command_line_without_a_server(capsys: pytest.CaptureFixture[str]) -> None:
     (port,) = free_ports(1)
     assert main(["predict", "chest_xray", "x", "--url", f"grpc://127.0.0.1:{port}", "--timeout-s", "3"]) == 1
-    assert "medserve: x (no such file: sent as text): chest_xray" in capsys.readouterr().err
+    assert "medserve: x: chest_xray" in capsys.readouterr().err
     assert main(["predict", "chest_xray", "x", "--url", "nonsense"]) == 2
 
 
@@ -100,6 +102,10 @@ def test_against_a_live_server(triton, tmp_path: Path, capsys: pytest.CaptureFix
             for wrong in ({}, {"image": b"x", "ct": b"y"}, {"image": str(file)}, {"image": 3}, {"image": Path("gone")}):
                 with pytest.raises(InvalidInput, match="chest_xray"):
                     client.predict("chest_xray", **wrong)
+            for inner in ("chest_xray_net", "solubility_net", "preprocess_image", "report"):
+                name, *_ = client.input_names(inner)
+                with pytest.raises(InvalidInput, match="a step inside one"):
+                    client.predict(inner, **{name: b"x"})
             with pytest.raises((UnknownModel, InvalidInput)):
                 client.predict("no_such_model", image=b"x")
     assert len({answer.prediction for answer in answers}) == 1

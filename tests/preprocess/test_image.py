@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -69,12 +71,37 @@ def test_sixteen_bit_grey_is_scaled_by_its_detectors_depth(depth: int) -> None:
     assert np.abs(pixels[0].astype(int) - (ramp >> (depth - 8))).max() == 0
 
 
+def test_white_is_zero_in_eight_bits_is_turned_round() -> None:
+    ramp = np.linspace(0, 255, 64 * 64).astype(np.uint8).reshape(64, 64)
+    stored = _file(Image.fromarray(ramp), "TIFF", tiffinfo={262: 0})  # Pillow turns the stored values round
+    assert Image.open(io.BytesIO(stored)).tag_v2[262] == 0
+    assert (255 - ramp).tobytes() in stored
+    assert np.array_equal(_pixels(stored, 64), _pixels(_file(Image.fromarray(ramp), "TIFF"), 64))
+
+
 def test_orientation_is_applied() -> None:
     image = _noise(size=(90, 60))
     exif = Image.Exif()
     exif[274] = 6  # stored on its side: to be turned clockwise
     turned = _file(image.transpose(Image.Transpose.ROTATE_270))
     assert np.array_equal(_pixels(_file(image, exif=exif)), _pixels(turned))
+
+
+TWELVE_BITS = np.linspace(0, 4095, 64 * 64).astype(np.uint16).reshape(64, 64)
+MARKED = TWELVE_BITS.copy()
+MARKED[0, :3] = 65535  # a burned-in mark at full white
+
+
+def _png16(colour_type: int, channels: int) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow reads and does not write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = np.repeat(TWELVE_BITS[:, :, None], channels, axis=2).astype(">u2")
+    data = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", 64, 64, 16, colour_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
 FLOATS = np.random.default_rng(0).random((64, 64), np.float32)
@@ -109,6 +136,11 @@ def _flipped_pixel_bit() -> bytes:
         (_multi_frame("PNG"), Reason.MULTI_FRAME),
         (_multi_frame("WEBP"), Reason.MULTI_FRAME),
         (_file(Image.fromarray(FLOATS), "TIFF"), Reason.UNSUPPORTED_PIXELS),
+        (_file(Image.fromarray(TWELVE_BITS), "TIFF", tiffinfo={262: 0}), Reason.UNSUPPORTED_PIXELS),
+        (_png16(2, 3), Reason.UNSUPPORTED_PIXELS),
+        (_png16(4, 2), Reason.UNSUPPORTED_PIXELS),
+        (_png16(6, 4), Reason.UNSUPPORTED_PIXELS),
+        (_file(Image.fromarray(MARKED)), Reason.UNSUPPORTED_PIXELS),
         (_file(Image.fromarray(SIGNED), "TIFF"), Reason.UNSUPPORTED_PIXELS),
         (_file(Image.new("RGB", (64, 64), (9, 8, 7))), Reason.NO_CONTRAST),
         (_file(Image.new("L", (64, 64))), Reason.NO_CONTRAST),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from report.answer import NotFinite, Reporter, UnknownFingerprint
+from report.answer import Implausible, Reporter, UnknownFingerprint
 from report.card import Artefact, Calibration, Card, Declaration, RiskLevel, WeightsOrigin
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -23,9 +23,9 @@ def _card(model: str = "lung", fingerprint: tuple[int, int] = (3, 2**24 - 1), **
         "review_below_confidence": 0.7,
         "review_above": (),
         "risk_levels": (
-            RiskLevel(name="LOW", confidence_above=0.8, uncertainty_below=0.3),
-            RiskLevel(name="MEDIUM", confidence_above=0.6, uncertainty_below=0.5),
-            RiskLevel(name="HIGH", confidence_above=-1, uncertainty_below=2),
+            RiskLevel(name="LOW", confidence_above=0.8, uncertainty_below=0.3, review=False),
+            RiskLevel(name="MEDIUM", confidence_above=0.6, uncertainty_below=0.5, review=False),
+            RiskLevel(name="HIGH", confidence_above=-1, uncertainty_below=2, review=True),
         ),
         "intended_use": "research",
         "disclaimer": "not for diagnosis",
@@ -106,7 +106,9 @@ def test_low_confidence_goes_to_a_person(confidence: float, review: bool) -> Non
     ],
 )
 def test_risk_levels(confidence: float, uncertainty: float, level: str) -> None:
-    assert _report(_card(), 1 - confidence, confidence, uncertainty)["risk_level"] == level
+    report = _report(_card(review_below_confidence=None), 1 - confidence, confidence, uncertainty)
+    assert report["risk_level"] == level
+    assert report["needs_review"] is (level == "HIGH")
 
 
 def test_a_regression_and_its_review_rule() -> None:
@@ -156,8 +158,16 @@ def test_an_unknown_artefact_is_an_error(summary: np.ndarray) -> None:
 
 @pytest.mark.parametrize("figure", [float("nan"), float("inf"), float("-inf")])
 def test_an_overflow_is_no_finding(figure: float) -> None:
-    with pytest.raises(NotFinite):
+    with pytest.raises(Implausible):
         Reporter([_card()], "1").report(_summary(0.1, figure, 0.1))
+
+
+@pytest.mark.parametrize(
+    "figures", [(99.0, 0.1, 0.1), (-3.0, 4.0, 0.1), (0.4, 0.4, 0.1), (0.5, 0.5, -5), (0.5, 0.5, 2)]
+)
+def test_figures_that_no_model_computes_are_no_finding(figures: tuple[float, ...]) -> None:
+    with pytest.raises(Implausible):
+        Reporter([_card()], "1").report(_summary(*figures))
 
 
 def test_two_artefacts_with_one_fingerprint_are_refused() -> None:

@@ -112,8 +112,8 @@ class Answer:
 def serving(repository: Path, folder: Path, *, wait: bool = True, **variables: str) -> Iterator[Live]:
     """Run `python -m server` on free ports; ends it, whatever the test did."""
     folder.mkdir(parents=True, exist_ok=True)
-    http_port, grpc_port, metrics_port = free_ports(3)
-    ports = {"HTTP_PORT": http_port, "GRPC_PORT": grpc_port, "METRICS_PORT": metrics_port}
+    ports = dict(zip(("HTTP_PORT", "GRPC_PORT", "METRICS_PORT"), free_ports(3), strict=True))
+    ports |= {name: int(variables[name]) for name in ports if name in variables}
     environment = os.environ | {name: str(port) for name, port in ports.items()} | {"MODELS": ""} | variables
     log = folder / "server.log"
     with log.open("w") as output:
@@ -125,7 +125,7 @@ def serving(repository: Path, folder: Path, *, wait: bool = True, **variables: s
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    live = Live(process, http_port, grpc_port, metrics_port, log)
+    live = Live(process, *ports.values(), log)
     try:
         if wait:
             live.wait_for("^READY|\nREADY")

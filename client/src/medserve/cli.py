@@ -33,11 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _predict(client: Client, model: str, given: str) -> int:
     try:
-        (name,) = client.input_names(model)
+        name, *more = client.input_names(model)
+        if more:
+            print(f"medserve: {model}: takes several inputs; ask it from Python", file=sys.stderr)
+            return 1
         value: Sendable = Path(given) if os.path.isfile(given) else given
         report = client.predict(model, **{name: value}).report
     except MedServeError as exc:
-        note = "" if os.path.isfile(given) else " (no such file: sent as text)"
+        note = " (no such file: sent as text)" if exc.code == "not_an_image" and not os.path.isfile(given) else ""
         print(f"medserve: {given}{note}: {exc}", file=sys.stderr)
         return 1
     print(json.dumps(report, ensure_ascii=False))

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
 
@@ -32,8 +32,10 @@ class Client:
 
     def __init__(self, url: str = "grpc://127.0.0.1:8001", *, timeout_s: float = 30.0) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("grpc", "http") or not parts.netloc:
+        if parts.scheme not in ("grpc", "http") or not parts.hostname or not _port(parts):
             raise ValueError(f"url: expected grpc://host:port or http://host:port, got {url!r}")
+        if timeout_s <= 0:
+            raise ValueError(f"timeout_s: expected more than 0 seconds, got {timeout_s}")
         self._timeout_s = timeout_s
         self._metadata: dict[str, dict[str, Any]] = {}
         if parts.scheme == "grpc":
@@ -64,6 +66,8 @@ class Client:
             UnknownModel, Unavailable, TimedOut, ServerFault: see `medserve.errors`.
         """
         described = self._describe(model)
+        if not _is_for_callers(described):
+            raise InvalidInput(f"{model}: expected a model that takes files or text, got a step inside one")
         sent = [self._tensor(model, spec, inputs) for spec in described["inputs"]]
         if unknown := sorted(set(inputs) - {spec["name"] for spec in described["inputs"]}):
             names = ", ".join(spec["name"] for spec in described["inputs"])
@@ -109,6 +113,19 @@ class Client:
         tensor = self._protocol.InferInput(name, value.shape, spec["datatype"])
         tensor.set_data_from_numpy(value)
         return tensor
+
+
+def _is_for_callers(described: dict[str, Any]) -> bool:
+    """Whether a model takes files or text and reports on them, unlike the steps that it is made of."""
+    outputs = {spec["name"] for spec in described["outputs"]}
+    return "report" in outputs and all(spec["datatype"] == "BYTES" for spec in described["inputs"])
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:  # no number, or beyond 65535
+        return None
 
 
 def _content(where: str, value: Sendable) -> bytes:

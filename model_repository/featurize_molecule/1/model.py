@@ -13,8 +13,8 @@ class TritonPythonModel:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request):
-        sent = pb_utils.get_input_tensor_by_name(request, "smiles").as_numpy().ravel()
         try:
+            sent = pb_utils.get_input_tensor_by_name(request, "smiles").as_numpy().ravel()
             tensors = molecules_to_graphs(list(sent))
         except Rejected as rejected:
             return _error(str(rejected), pb_utils.TritonError.INVALID_ARG)

@@ -13,8 +13,8 @@ class TritonPythonModel:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request):
-        sent = pb_utils.get_input_tensor_by_name(request, "image").as_numpy().ravel()
         try:
+            sent = pb_utils.get_input_tensor_by_name(request, "image").as_numpy().ravel()
             tensors = images_to_pixels(list(sent), side=224)
         except Rejected as rejected:
             return _error(str(rejected), pb_utils.TritonError.INVALID_ARG)

@@ -6,7 +6,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from preprocess import VERSION
-from report.answer import NotFinite, Reporter, UnknownFingerprint
+from report.answer import Implausible, Reporter, UnknownFingerprint
 from report.card import cards_below
 
 
@@ -25,8 +25,8 @@ class TritonPythonModel:
             reports = [self._reporter.report(summary).encode() for summary in summaries]
         except UnknownFingerprint as exc:
             return _error(f"[unknown_artefact] {exc}")
-        except NotFinite as exc:
-            return _error(f"[not_finite] {exc}")
+        except Implausible as exc:
+            return _error(f"[implausible] {exc}")
         return pb_utils.InferenceResponse(
             [pb_utils.Tensor("report", np.array(reports, np.object_).reshape(-1, 1))]
         )

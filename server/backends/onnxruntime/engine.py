@@ -79,7 +79,8 @@ class OpenVinoEngine:
             # OpenVINO tells files apart by path, size and time. Two trainings of one network differ in
             # none of them once a copy or an image layer has set the time: only the content will do.
             settings["CACHE_DIR"] = str(Path(cache, _sha256(options.file)))
-        compiled = openvino.Core().compile_model(options.file, "CPU", settings)
+        # Resolved: the launcher's links bear its process id, and the path is part of the cache's key.
+        compiled = openvino.Core().compile_model(options.file.resolve(), "CPU", settings)
         self.name = f"OpenVINO CPU ({compiled.get_property('INFERENCE_PRECISION_HINT').to_string()})"
         self._places = {name: place for place, port in enumerate(compiled.outputs) for name in port.get_names()}
         self._request = compiled.create_infer_request()

@@ -43,10 +43,17 @@ class TritonPythonModel:
         pb_utils.Logger.log_info(f"{name}: {options.file.name} on {self._engine.name}")
 
     def execute(self, requests):
-        live = [request for request in requests if not request.is_cancelled()]
-        asked = [(self._arrays(request), request.requested_output_names()) for request in live]
-        answers = dict(zip(map(id, live), answer_all(asked, self._engine.run, batched=self._batched), strict=True))
-        return [_response(answers.get(id(request))) for request in requests]
+        answers, asked = {}, {}
+        for place, request in enumerate(requests):
+            if request.is_cancelled():
+                continue
+            try:
+                asked[place] = (self._arrays(request), request.requested_output_names())
+            except Exception as exc:  # one unreadable request is its own answer, not everybody's
+                answers[place] = exc
+        found = answer_all(list(asked.values()), self._engine.run, batched=self._batched)
+        answers |= dict(zip(asked, found, strict=True))
+        return [_response(answers.get(place)) for place in range(len(requests))]
 
     def _arrays(self, request):
         tensors = ((name, pb_utils.get_input_tensor_by_name(request, name)) for name in self._inputs)
