@@ -97,7 +97,7 @@ def _export(specs: Sequence[ModelSpec], folder: Path, sources: Sources, force: b
         checkpoint, card = _checkpoint(spec, sources), published(spec, folder)
         asked = "asked for" if force else "comparison asked for" if sources.parity else ""
         if reason := asked or stale(spec, folder, checkpoint):
-            check_not_untraining(spec, card, checkpoint, reason)
+            check_not_untraining(spec, folder, checkpoint, reason)
             waiting.append((spec, checkpoint, reason))
         elif card is not None:
             print(f"up to date {spec.name}: {_origin(card)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -49,12 +50,19 @@ def published(spec: ModelSpec, repository: Path) -> Card | None:
         return None
 
 
-def check_not_untraining(spec: ModelSpec, card: Card | None, checkpoint: Path | None, reason: str) -> None:
-    """Raises WouldUntrain: the card is of trained weights, and no checkpoint is given to replace them."""
-    if card is not None and card.weights.trained and checkpoint is None:
+def check_not_untraining(spec: ModelSpec, repository: Path, checkpoint: Path | None, reason: str) -> None:
+    """Raises WouldUntrain: what is there is or may be trained, and no checkpoint is given to replace it."""
+    file = folder_of(spec, repository) / FILENAME
+    if checkpoint is not None or not file.is_file():
+        return
+    try:  # not Card.read: a card of another version of MedServe tells this much too
+        trained = json.loads(file.read_text("utf-8"))["weights"]["trained"]
+    except (ValueError, KeyError, TypeError):
+        trained = True  # a damaged card: nobody knows
+    if trained is not False:
         raise WouldUntrain(
-            f"{spec.name}: must be exported again ({reason}), and what is there was trained "
-            f"({card.weights.checkpoint}). Say CHECKPOINTS=…, or remove its {FILENAME} to go on untrained."
+            f"{spec.name}: must be exported again ({reason}), and what is there was trained, or may have been. "
+            f"Say CHECKPOINTS=…, or remove {file} to go on untrained."
         )
 
 

@@ -119,11 +119,11 @@ class Triton:
         waiting = list(models)
         while waiting or not self._answers("/v2/health/ready"):
             self._check_alive()
+            if time.monotonic() > deadline:
+                raise TritonError(f"not ready after {READY_TIMEOUT_S} s: {', '.join(waiting)}; see Triton's log above")
             if not self._is_ours():
                 time.sleep(POLL_S)
                 continue
-            if time.monotonic() > deadline:
-                raise TritonError(f"not ready after {READY_TIMEOUT_S} s: {', '.join(waiting)}; see Triton's log above")
             for model in [name for name in waiting if self._answers(f"/v2/models/{name}/ready")]:
                 waiting.remove(model)
                 progress(model)

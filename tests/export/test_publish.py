@@ -81,6 +81,12 @@ def test_trained_weights_are_not_replaced_by_untrained_ones(tmp_path: Path) -> N
         run_export(folder, models="solubility")
     assert "was trained" in caught.value.stderr
     assert Card.read(card).weights.trained
+    whole = card.read_text()
+    for damaged in (whole.replace('"schema": 1', '"schema": 0'), whole[:100]):
+        replace_file(card, damaged)
+        with pytest.raises(subprocess.CalledProcessError):
+            run_export(folder, models="solubility")
+        assert card.read_text() == damaged
     run_export(folder, models="solubility", checkpoints=f"solubility={checkpoint}")
     assert Card.read(card).weights.trained
 
