@@ -89,9 +89,8 @@ def grad_cam(feature_map: Tensor, gradient: Tensor) -> Tensor:
     """
     cam = torch.relu((feature_map * gradient[:, :, None, None]).sum(1))
     low, high = cam.amin((1, 2), keepdim=True), cam.amax((1, 2), keepdim=True)
-    scale = high - low
-    # Compared with nought, not with a small number: an untrained net's map may be 1e-12 high and whole.
-    return (cam - low) / torch.where(scale > 0, scale, torch.ones_like(scale))
+    # The smallest FP32 there is, only against 0 / 0: an untrained net's map may be 1e-12 high and whole.
+    return (cam - low) / (high - low).clamp(min=torch.finfo(torch.float32).tiny)
 
 
 class MoleculeRegressor(ServingGraph):
