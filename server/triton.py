@@ -27,7 +27,7 @@ DRAIN_TIMEOUT_S = 30  # how long requests in flight may take to end
 READY_TIMEOUT_S = 300
 POLL_S = 0.5
 # Triton 2.51's HTTP library parses every body whose type is a form's, which is what curl says unless told
-# otherwise, and copies it twice onto its thread's stack: with the usual 8 MiB, a 5 MB picture kills the
+# otherwise, and copies it twice onto its thread's stack: with the usual 8 MiB, an 8 MB picture kills the
 # server (measured). Address space, not memory: pages are used only by such a body.
 STACK_BYTES = 256 << 20
 # This Triton is built for GPUs and says so of a machine without one, as errors. They are none.
