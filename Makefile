@@ -14,15 +14,18 @@ export CHECKPOINTS PARITY MODELS HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REM
 
 EXPORT := $(BIN)/python -m export models
 
-.PHONY: help setup export serve test check clean
+.PHONY: help setup export calibrate serve test check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.serve $(VENV)/.export $(VENV)/.test ## install everything into .venv (PYTHON=python3.12, TORCH_INDEX_URL=…)
 
 export: $(VENV)/.export ## export what is not exported yet (CHECKPOINTS=dir,name=file  MODELS=a,b  PARITY=dir)
 	@$(EXPORT)
+
+calibrate: $(VENV)/.export ## fit a temperature (MODEL=name IMAGES=dir/label/… FOLDERS=folder=label,… CHECKPOINTS=…)
+	@$(BIN)/python -m export calibrate '$(MODEL)' --images '$(IMAGES)' --folders '$(FOLDERS)'
 
 serve: $(VENV)/.serve $(VENV)/.export ## export, then serve until Ctrl-C (CHECKPOINTS MODELS HOST HTTP_PORT GRPC_PORT METRICS_PORT)
 	@$(EXPORT) && exec $(BIN)/python -m server
@@ -33,7 +36,7 @@ test: $(VENV)/.serve $(VENV)/.export $(VENV)/.test ## check, then every test tha
 
 check: $(VENV)/.export $(VENV)/.test ## lint, types, and that the committed repository is the generated one
 	$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
-	$(BIN)/python -m export repository --check
+	$(BIN)/python -m export repository --check && $(BIN)/python -m export cards --check
 
 clean: ## remove .venv, artefacts and run-time files
 	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache build *.egg-info client/*.egg-info client/src/*.egg-info
@@ -60,5 +63,6 @@ $(VENV)/.export: $(VENV)/.serve
 
 $(VENV)/.test: $(VENV)/.export
 	@echo 'setup: installing what tests'
-	@$(PIP) --editable '.[serve,export,test]'
+	@$(PIP) --editable './client[overlay]' --editable '.[serve,export,test]'
+	@$(PIP) --no-deps "$$(grep '^grad-cam==' constraints.txt)"  # its OpenCV wants a display
 	@touch $@

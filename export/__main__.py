@@ -1,4 +1,4 @@
-"""python -m export {models,repository}: the exporter's command line."""
+"""python -m export {models,calibrate,repository,cards}: the exporter's command line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from export import repository
+from export.artefact import ARTEFACT, external, folder_of
 from export.models import all_specs, select
 from export.publish import Sources, check_not_untraining, publish, published, stale
 from export.spec import ModelSpec
-from report.card import Card
+from report.card import Calibration, Card, cards_below
+
+_DEFAULT = "all that fit any machine"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,8 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "repository":
             return _write_repository(options.repository, check=options.check)
+        if options.command == "cards":
+            return _write_cards(options)
         with _lock(options.repository):
-            return _export(select(_names(options.models)), options.repository, _sources(options), options.force)
+            if options.command == "calibrate":
+                return _calibrate(options)
+            return _export(select(_names(options.models)), options)
     except (ValueError, OSError) as exc:  # all of ours are ValueErrors with a whole sentence
         print(f"export: {exc}", file=sys.stderr)
         return 1
@@ -41,23 +48,36 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     text = commands.add_parser("repository", help="write configs, labels and adapters from the specs")
     text.add_argument("--check", action="store_true", help="write nothing; fail where anything differs")
+    cards = commands.add_parser("cards", help="write a readable card of each model")
+    cards.add_argument("--folder", type=Path, default=Path("docs/models"))
+    cards.add_argument("--check", action="store_true", help="write nothing; fail where anything differs")
+    cards.add_argument("--record", action="store_true", help="first take what was measured from the repository's cards")
     models = commands.add_parser("models", help="export what is not exported yet, behind its gate")
     # From the environment, so that make need not quote what a path may hold.
     variable = os.environ.get
-    models.add_argument("--models", default=variable("MODELS", ""), help="names, separated by commas; default all")
     models.add_argument(
-        "--checkpoints", default=variable("CHECKPOINTS", ""), help="DIR and/or NAME=FILE, separated by commas"
+        "--models", default=variable("MODELS", ""), help=f"names, separated by commas, or all; default {_DEFAULT}"
     )
     models.add_argument("--parity", default=variable("PARITY", ""), help="folder of real pictures for the comparison")
     models.add_argument("--force", action="store_true", help="export again even if up to date")
-    for command in (text, models):
+    calibrate = commands.add_parser("calibrate", help="fit a model's temperature to labelled pictures, and export it")
+    calibrate.add_argument("model")
+    calibrate.add_argument("--images", type=Path, required=True, help="folder with one folder of pictures a label")
+    calibrate.add_argument("--folders", default="", help="folder=label,… where they are not named alike")
+    for command in (models, calibrate):
+        command.add_argument(
+            "--checkpoints", default=variable("CHECKPOINTS", ""), help="DIR and/or NAME=FILE, separated by commas"
+        )
+    for command in (text, cards, models, calibrate):
         command.add_argument("--repository", type=Path, default=Path("model_repository"))
     return parser
 
 
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
-    return [] if names == ["all"] else list(dict.fromkeys(names))
+    if names == ["all"]:
+        return list(all_specs())
+    return list(dict.fromkeys(names)) or [spec.name for spec in all_specs().values() if not spec.on_request]
 
 
 def _sources(options: argparse.Namespace) -> Sources:
@@ -74,7 +94,7 @@ def _sources(options: argparse.Namespace) -> Sources:
             raise ValueError(
                 f"CHECKPOINTS: expected one folder and NAME=FILE of {', '.join(all_specs())}; got also {part}"
             )
-    return Sources(folder, explicit, Path(options.parity).expanduser() if options.parity else None)
+    return Sources(folder, explicit)
 
 
 def _write_repository(folder: Path, *, check: bool) -> int:
@@ -88,14 +108,37 @@ def _write_repository(folder: Path, *, check: bool) -> int:
     return 0
 
 
-def _export(specs: Sequence[ModelSpec], folder: Path, sources: Sources, force: bool) -> int:
+def _write_cards(options: argparse.Namespace) -> int:
+    from export import card, model_card
+
+    folder: Path = options.folder
+    if not options.check:
+        folder.mkdir(parents=True, exist_ok=True)
+    if options.record:
+        (folder / model_card.MEASURED).write_bytes(model_card.measured(cards_below(options.repository)))
+    wanted = model_card.texts({spec.name: card.declaration(spec) for spec in all_specs().values()}, folder)
+    found = {path.name: path.read_text("utf-8") for path in folder.glob("*.md")}
+    differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    for name in differing:
+        if options.check:
+            print(f"{folder / name}: not what the specs generate. Run `python -m export cards`.", file=sys.stderr)
+        elif name in wanted:
+            (folder / name).write_text(wanted[name], "utf-8")
+        else:
+            (folder / name).unlink()
+    return 1 if options.check and differing else 0
+
+
+def _export(specs: Sequence[ModelSpec], options: argparse.Namespace) -> int:
+    folder, sources = options.repository, _sources(options)
+    parity = Path(options.parity).expanduser() if options.parity else None
     repository.write(list(all_specs().values()), folder)
-    if sources.parity is not None and not sources.parity.is_dir():
-        raise ValueError(f"PARITY: expected a folder, found none at {sources.parity}")
+    if parity is not None and not parity.is_dir():
+        raise ValueError(f"PARITY: expected a folder, found none at {parity}")
     waiting = []
     for spec in specs:
         checkpoint, card = _checkpoint(spec, sources), published(spec, folder)
-        asked = "asked for" if force else "comparison asked for" if sources.parity else ""
+        asked = "asked for" if options.force else "comparison asked for" if parity else ""
         if reason := asked or stale(spec, folder, checkpoint):
             check_not_untraining(spec, folder, checkpoint, reason)
             waiting.append((spec, checkpoint, reason))
@@ -108,8 +151,27 @@ def _export(specs: Sequence[ModelSpec], folder: Path, sources: Sources, force: b
         task = progress.add_task("", total=len(waiting))
         for spec, checkpoint, reason in waiting:
             progress.update(task, description=f"{spec.name}: {reason}")
-            progress.console.print(_line(spec, folder, checkpoint, sources.parity), highlight=False, soft_wrap=True)
+            progress.console.print(_line(spec, folder, checkpoint, parity), highlight=False, soft_wrap=True)
             progress.advance(task)
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from export.calibrate import calibrate
+
+    (spec,) = select([options.model])
+    pairs = [part.partition("=") for part in filter(None, map(str.strip, options.folders.split(",")))]
+    if wrong := [folder for folder, equals, label in pairs if not equals or not label]:
+        raise ValueError(f"--folders: expected folder=label, got {', '.join(wrong)}")
+    checkpoint = _checkpoint(spec, _sources(options))
+    calibration = calibrate(spec, checkpoint, options.images, {folder: label for folder, _, label in pairs})
+    print(_line(spec, options.repository, checkpoint, None, calibration))
+    fit = calibration.fit
+    if fit is not None:
+        print(
+            f"temperature {calibration.temperature:.4f} from {fit.images} pictures; NLL {fit.nll_before:.4f} → "
+            f"{fit.nll_after:.4f}, ECE {fit.ece_before:.4f} → {fit.ece_after:.4f} ({fit.measured})"
+        )
     return 0
 
 
@@ -121,18 +183,27 @@ def _checkpoint(spec: ModelSpec, sources: Sources) -> Path | None:
     return find(spec, sources.checkpoints, sources.explicit)
 
 
-def _line(spec: ModelSpec, folder: Path, checkpoint: Path | None, parity: Path | None) -> str:
-    card = publish(spec, folder, checkpoint, parity)
-    artefact = card.artefacts[repository.ARTEFACT]
+def _line(
+    spec: ModelSpec, folder: Path, checkpoint: Path | None, parity: Path | None, fitted: Calibration | None = None
+) -> str:
+    before = published(spec, folder)
+    card = publish(spec, folder, checkpoint, parity, fitted)
+    dropped = before is not None and before.calibration.fit is not None and card.calibration.fit is None
+    artefact, file = card.artefacts[ARTEFACT], folder_of(spec, folder) / ARTEFACT
+    size = sum(part.stat().st_size for part in (file, external(file)) if part.is_file())
     error = max(artefact.parity["max_abs_error"].values())
     return (
-        f"exported {spec.name}: {_origin(card)}, {artefact.size_bytes / 1e6:.1f} MB, "
+        f"exported {spec.name}: {_origin(card)}, {size / 1e6:.1f} MB, "
         f"max|Δ| {error:.1e} on {artefact.parity['samples']} samples, {artefact.parity['source']}"
+        + (f", temperature {card.calibration.temperature:.4f}" if card.calibration.fit else "")
+        + (", CALIBRATION DROPPED: it was fitted to other weights" if dropped else "")
     )
 
 
 def _origin(card: Card) -> str:
-    return f"checkpoint {card.weights.checkpoint}" if card.weights.trained else "weights: UNTRAINED"
+    if not card.weights.trained:
+        return "weights: UNTRAINED"
+    return f"{'shipped weights' if card.weights.shipped else 'checkpoint'} {card.weights.checkpoint}"
 
 
 @contextmanager

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from export.artefact import external
 from export.digest import sha256_of
-from export.parity import Parity
 from export.spec import ModelSpec
-from report.card import Artefact, Declaration, RiskLevel
+from report.card import Artefact
+from report.declaration import Declaration, Given, Sent
 
-TOOLS = ("torch", "torchvision", "torch-geometric", "onnx", "onnxscript", "onnxruntime", "numpy")
+if TYPE_CHECKING:
+    from export.parity import Parity  # imports torch
+
+TOOLS = ("torch", "torchvision", "torch-geometric", "transformers", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
 def declaration(spec: ModelSpec) -> Declaration:
     """What the readers of an answer need of the spec."""
+    pictures = {picture.input: picture for picture in spec.explained}
     return Declaration(
         task=spec.task,
         labels=spec.labels,
         unit=spec.unit,
+        inputs=tuple(
+            Sent(
+                name=sent.name,
+                meaning=sent.meaning,
+                optional=sent.optional,
+                step=spec.step.name,
+                pixels=pictures[sent.name].pixels if sent.name in pictures else "",
+                heatmap=pictures[sent.name].heatmap if sent.name in pictures else "",
+            )
+            for sent in spec.step.inputs
+        ),
+        outputs=tuple(Given(name=output.name, dims=output.dims, meaning=output.meaning) for output in spec.outputs),
         summary_fields=spec.summary_fields,
-        review_below_confidence=spec.rules.review_below_confidence,
-        review_above=spec.rules.review_above,
-        risk_levels=tuple(RiskLevel(**asdict(level)) for level in spec.rules.risk_levels),
+        interval=spec.interval,
+        rules=spec.rules,
         intended_use=spec.intended_use,
+        limits=spec.limits,
         disclaimer=spec.disclaimer,
         claim=spec.claim,
     )
@@ -41,6 +58,7 @@ def artefact(file: Path, *, precision: str, opset: int, fingerprint: tuple[int, 
         fingerprint=fingerprint,
         parity=parity.as_dict(),
         tools=tool_versions(),
+        external={data.name: sha256_of(data) for data in [external(file)] if data.is_file()},
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
 

@@ -1,20 +1,20 @@
-"""A source project's checkpoint file → a network, safely, with every mismatch named."""
+"""A source project's checkpoint file → tensors by name, without running anything in it."""
 
 from __future__ import annotations
 
 import pickle
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
-from export.digest import sha256_of
-from export.nets.heads import head_from_state
+from export.digest import sha256_of_all
 from export.spec import ModelSpec
 
 STATE_KEYS = ("state_dict", "model_state_dict")
@@ -39,13 +39,17 @@ class Checkpoint:
 def find(spec: ModelSpec, folder: Path | None, explicit: Mapping[str, Path]) -> Path | None:
     """The checkpoint of a model: the one given by name, else the one below `folder`, else None.
 
+    One given by name may be a folder of safetensors files, as large models come.
+
     Raises:
         CheckpointError: the file given is not there, or several below `folder` bear the name.
     """
     if spec.name in explicit:
         path = explicit[spec.name]
-        if not path.is_file():
-            raise CheckpointError(f"{spec.name}: checkpoint: expected a file, found none at {path}")
+        if not path.is_file() and not list(path.glob("*.safetensors")):
+            raise CheckpointError(
+                f"{spec.name}: checkpoint: expected a file, or a folder of *.safetensors, found none at {path}"
+            )
         return path
     if folder is None:
         return None
@@ -66,16 +70,45 @@ def find(spec: ModelSpec, folder: Path | None, explicit: Mapping[str, Path]) -> 
 def load(path: Path, spec: ModelSpec) -> Checkpoint:
     """Read a checkpoint without running anything in it.
 
-    Accepts a raw state_dict or a dict with one under `state_dict` or `model_state_dict`; keys may
-    carry `module.`, `model.` and `_orig_mod.`; half-precision tensors become FP32.
+    Accepts safetensors (a file, or a folder of them), a raw state_dict or a dict with one under
+    `state_dict` or `model_state_dict`; keys may carry `module.`, `model.` and `_orig_mod.`;
+    half-precision tensors become FP32. Keys that the spec ignores are not read.
 
     Raises:
         CheckpointError: not a checkpoint, Python objects other than tensors, or not finite.
     """
+    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    if files[0].suffix == ".safetensors":
+        state, names = _from_safetensors(files, spec), None
+    else:
+        content = _unpickled(path, spec)
+        state, names = _state_dict(content, path, spec), _class_names(content)
+    broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise CheckpointError(f"{spec.name}: {path}: not finite: {_listed(broken)}")
+    return Checkpoint(path, sha256_of_all(files), state, names)
+
+
+def _from_safetensors(files: Sequence[Path], spec: ModelSpec) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="pt") as content:
+                for key in content.keys():  # noqa: SIM118  not a mapping
+                    if (name := _place(key, state, file, spec)) is not None:
+                        state[name] = _fp32(content.get_tensor(key))
+        except SafetensorError as exc:
+            raise CheckpointError(
+                f"{spec.name}: {file}: not a safetensors file, or cut short. Copy the file again."
+            ) from exc
+    return state
+
+
+def _unpickled(path: Path, spec: ModelSpec) -> Any:
     if not _is_pickled(path):
         raise CheckpointError(f"{spec.name}: {path}: not a PyTorch checkpoint. Copy the file again.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as exc:
         raise CheckpointError(
             f"{spec.name}: {path}: holds more than tensors, and loading that could run code from the "
@@ -85,37 +118,6 @@ def load(path: Path, spec: ModelSpec) -> Checkpoint:
         raise CheckpointError(
             f"{spec.name}: {path}: not a PyTorch checkpoint, or cut short ({type(exc).__name__}). Copy the file again."
         ) from exc
-    state = _state_dict(content, path, spec)
-    broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
-    if broken:
-        raise CheckpointError(f"{spec.name}: {path}: not finite: {_listed(broken)}")
-    return Checkpoint(path, sha256_of(path), state, _class_names(content))
-
-
-def fill(net: nn.Module, checkpoint: Checkpoint, spec: ModelSpec) -> None:
-    """Put the checkpoint's weights into the network, all of them.
-
-    A classifier's head takes the shape that the checkpoint's keys tell (`heads.head_from_state`).
-
-    Raises:
-        CheckpointError: class names in another order, or keys missing, unexpected or wrongly shaped.
-    """
-    state = {_renamed(key, spec): value for key, value in checkpoint.state.items()}
-    names = checkpoint.class_names
-    if names and tuple(map(str.casefold, names)) != tuple(map(str.casefold, spec.labels)):
-        raise CheckpointError(
-            f"{spec.name}: {checkpoint.path}: class_names: expected {list(spec.labels)} in this order, "
-            f"got {list(names)}. A wrong order would swap diagnoses: correct the spec or the file."
-        )
-    if spec.head and _keys_below(net.state_dict(), spec.head) != _keys_below(state, spec.head):
-        try:
-            net.set_submodule(spec.head, head_from_state(state, spec.head))
-        except ValueError as exc:
-            raise CheckpointError(f"{spec.name}: {checkpoint.path}: {exc}") from exc
-    complaints = _mismatches(net.state_dict(), state)
-    if complaints:
-        raise CheckpointError(f"{spec.name}: {checkpoint.path} does not fit the network:\n  " + "\n  ".join(complaints))
-    net.load_state_dict(state, strict=False)  # the batch counters alone may be missing
 
 
 def _is_pickled(path: Path) -> bool:
@@ -146,36 +148,23 @@ def _state_dict(content: Any, path: Path, spec: ModelSpec) -> dict[str, Tensor]:
         )
     state: dict[str, Tensor] = {}
     for key, value in content.items():
-        if isinstance(value, Tensor):
-            name = WRAPPERS.sub("", str(key))
-            if name in state:
-                raise CheckpointError(f"{spec.name}: {path}: expected each weight once, got {name} under two prefixes")
-            state[name] = value.float() if value.is_floating_point() else value
+        if isinstance(value, Tensor) and (name := _place(str(key), state, path, spec)) is not None:
+            state[name] = _fp32(value)
     return state
 
 
-def _renamed(key: str, spec: ModelSpec) -> str:
-    for pattern, replacement in spec.weights.renames:
-        key = re.sub(pattern, replacement, key)
-    return key
+def _place(key: str, state: Mapping[str, Tensor], path: Path, spec: ModelSpec) -> str | None:
+    """The weight's name in the network; None if it is another network's."""
+    name = WRAPPERS.sub("", key)
+    if spec.weights.ignored and re.match(spec.weights.ignored, name):
+        return None
+    if name in state:
+        raise CheckpointError(f"{spec.name}: {path}: expected each weight once, got {name} under two prefixes")
+    return name
 
 
-def _keys_below(state: Mapping[str, Tensor], prefix: str) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(value.shape) for key, value in state.items() if key.startswith(prefix + ".")}
-
-
-def _mismatches(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> list[str]:
-    """One line for each missing, unexpected or wrongly shaped key."""
-    # Counts of training batches: they play no part at inference, and some projects drop them.
-    wanted = {k: v for k, v in expected.items() if not k.endswith("num_batches_tracked")}
-    lines = [f"missing: {key} {tuple(value.shape)}" for key, value in wanted.items() if key not in got]
-    lines += [f"unexpected: {key} {tuple(value.shape)}" for key, value in got.items() if key not in expected]
-    lines += [
-        f"wrong shape: {key}: expected {tuple(value.shape)}, got {tuple(got[key].shape)}"
-        for key, value in wanted.items()
-        if key in got and got[key].shape != value.shape
-    ]
-    return lines
+def _fp32(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
 
 
 def _listed(keys: Iterable[str], most: int = 8) -> str:

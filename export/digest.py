@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 EXPORT = Path(__file__).resolve().parent
@@ -15,6 +15,13 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_of_all(paths: Sequence[Path]) -> str:
+    """Of one file, its own; of several, the SHA-256 of theirs in order."""
+    if len(paths) == 1:
+        return sha256_of(paths[0])
+    return hashlib.sha256("".join(map(sha256_of, paths)).encode()).hexdigest()
+
+
 def recipe_digest(model: str, *, tools: Iterable[str]) -> str:
     """SHA-256 over the sources that decide what a model's ONNX file computes, and the tools' versions.
 
@@ -23,7 +30,11 @@ def recipe_digest(model: str, *, tools: Iterable[str]) -> str:
     sources = [
         EXPORT / "models" / f"{model}.py",
         *sorted((EXPORT / "nets").glob("*.py")),
-        *(EXPORT / name for name in ("spec.py", "steps.py", "outputs.py", "checkpoints.py", "graph.py", "to_onnx.py")),
+        *sorted((EXPORT / "graphs").glob("*.py")),
+        *(
+            EXPORT / name
+            for name in ("spec.py", "steps.py", "outputs.py", "loading.py", "checkpoints.py", "to_onnx.py")
+        ),
     ]
     digest = hashlib.sha256()
     for source in sources:

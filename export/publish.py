@@ -9,33 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from export.artefact import ARTEFACT, VERSION, external, folder_of
 from export.digest import recipe_digest, sha256_of
-from export.repository import ARTEFACT, VERSION
 from export.spec import ModelSpec
 from report.card import FILENAME, Calibration, Card, CardError, WeightsOrigin
 
-TOOLS = ("torch", "torchvision", "torch-geometric", "onnx", "onnxscript")
-SAMPLES = 8
+TOOLS = ("torch", "torchvision", "torch-geometric", "transformers", "onnx", "onnxscript")
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where checkpoints and parity files come from; None and empty where the user gave none.
+    """Where checkpoints come from; None and empty where the user gave none.
 
     Args:
         checkpoints: a folder with the source projects' files.
         explicit: checkpoints by model name.
-        parity: a folder of real pictures for the comparison with PyTorch.
     """
 
     checkpoints: Path | None
     explicit: Mapping[str, Path]
-    parity: Path | None
-
-
-def folder_of(spec: ModelSpec, repository: Path) -> Path:
-    """Where the model's artefacts and card live."""
-    return repository / spec.net / VERSION
 
 
 class WouldUntrain(ValueError):
@@ -56,13 +50,14 @@ def check_not_untraining(spec: ModelSpec, repository: Path, checkpoint: Path | N
     if checkpoint is not None or not file.is_file():
         return
     try:  # not Card.read: a card of another version of MedServe tells this much too
-        trained = json.loads(file.read_text("utf-8"))["weights"]["trained"]
-    except (ValueError, KeyError, TypeError):
-        trained = True  # a damaged card: nobody knows
-    if trained is not False:
+        weights = json.loads(file.read_text("utf-8"))["weights"]
+        replaceable = weights["trained"] is False or weights.get("shipped", False)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        replaceable = False  # a damaged card: nobody knows
+    if not replaceable:
         raise WouldUntrain(
             f"{spec.name}: must be exported again ({reason}), and what is there was trained, or may have been. "
-            f"Say CHECKPOINTS=…, or remove {file} to go on untrained."
+            f"Say CHECKPOINTS=…, or remove {file} to go on without it."
         )
 
 
@@ -75,12 +70,13 @@ def stale(spec: ModelSpec, repository: Path, checkpoint: Path | None) -> str:
     if card is None:
         return "not exported yet"
     listed = card.artefacts.get(ARTEFACT)
-    if listed is None or not (folder / ARTEFACT).is_file():
+    expected = {} if listed is None else {ARTEFACT: listed.sha256} | listed.external
+    if not expected or not all((folder / name).is_file() for name in expected):
         return "artefact missing"
-    if sha256_of(folder / ARTEFACT) != listed.sha256:
+    if any(sha256_of(folder / name) != digest for name, digest in expected.items()):
         return "artefact is not the one in its card"
-    if checkpoint is not None and sha256_of(checkpoint) != card.weights.checkpoint_sha256:
-        return "another checkpoint"
+    if _other_weights(spec, card, checkpoint):
+        return "other weights"
     if card.declaration != declaration(spec):
         return "the spec changed"
     versions = tool_versions()
@@ -89,50 +85,68 @@ def stale(spec: ModelSpec, repository: Path, checkpoint: Path | None) -> str:
     return ""
 
 
-def publish(spec: ModelSpec, repository: Path, checkpoint: Path | None, parity_folder: Path | None) -> Card:
+def _other_weights(spec: ModelSpec, card: Card, checkpoint: Path | None) -> bool:
+    """Whether an export would use other weights than the card's. Without a checkpoint what is there stays."""
+    from export.digest import sha256_of_all
+
+    if checkpoint is not None:
+        files = sorted(checkpoint.glob("*.safetensors")) if checkpoint.is_dir() else [checkpoint]
+        return sha256_of_all(files) != card.weights.checkpoint_sha256
+    if spec.shipped is None or (card.weights.trained and not card.weights.shipped):
+        return False
+    from export.loading import shipped_sha256
+
+    return shipped_sha256(spec.shipped) != card.weights.checkpoint_sha256
+
+
+def publish(
+    spec: ModelSpec, repository: Path, checkpoint: Path | None, parity_folder: Path | None, fitted: Calibration | None
+) -> Card:
     """Export, compare with PyTorch, and only then put the artefact and its card in place.
 
     The artefact appears under its name whole or not at all; the card follows it.
+
+    Args:
+        spec: the model's declaration.
+        repository: where to.
+        checkpoint: None: the weights that are shipped, or random ones.
+        parity_folder: of real pictures; None: generated ones.
+        fitted: the temperature; None: the one in the card, if that is of the same weights.
 
     Raises:
         export.checkpoints.CheckpointError: the checkpoint does not fit.
         export.parity.ParityError: the artefact does not compute what PyTorch computes.
     """
-    import torch
-
     from export import card as cards
     from export import parity, samples, to_onnx
-    from export.checkpoints import fill, load
-    from export.graph import serving_graph
+    from export.graphs import serving_graph
+    from export.loading import loaded_net
 
-    torch.manual_seed(spec.weights.seed)
-    net = spec.build().eval()
-    _check_parameters(spec, sum(parameter.numel() for parameter in net.parameters()))
-    weights = WeightsOrigin(trained=False, seed=spec.weights.seed)
-    if checkpoint is not None:
-        loaded = load(checkpoint, spec)
-        fill(net, loaded, spec)
-        weights = WeightsOrigin(trained=True, checkpoint=checkpoint.name, checkpoint_sha256=loaded.sha256)
-    if parity_folder is not None and spec.inputs[0].step.input.name == "image":
+    net, weights = loaded_net(spec, checkpoint)
+    folder = folder_of(spec, repository)
+    calibration = fitted or kept_calibration(folder / FILENAME, weights)
+    if parity_folder is not None and [sent.name for sent in spec.step.inputs] == ["image"]:
         inputs, source = samples.from_folder(spec, parity_folder), f"files of {parity_folder.name}"
     else:
-        inputs, source = samples.generated(spec, SAMPLES), "generated (export.samples)"
-    folder = folder_of(spec, repository)
+        inputs, source = samples.generated(spec, spec.gate.samples), "generated (export.samples)"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
         file = Path(scratch, ARTEFACT)
-        fingerprint = to_onnx.export_onnx(serving_graph(net, spec), spec, file)
-        figures = parity.compare(spec, net, file, inputs, source)
+        fingerprint = to_onnx.export_onnx(serving_graph(net, spec, calibration.temperature), spec, file)
+        figures = parity.compare(spec, net, file, inputs, source, calibration.temperature)
         described = cards.artefact(file, precision="fp32", opset=to_onnx.OPSET, fingerprint=fingerprint, parity=figures)
         versions = cards.tool_versions()
-        os.chmod(file, 0o644)
-        file.replace(folder / ARTEFACT)
+        external(folder / ARTEFACT).unlink(missing_ok=True)
+        for made in (external(file), file):
+            if made.is_file():
+                os.chmod(made, 0o644)
+                made.replace(folder / made.name)
     card = Card(
         model=spec.name,
         version=VERSION,
         declaration=cards.declaration(spec),
         weights=weights,
-        calibration=Calibration(),
+        calibration=calibration,
         recipe=recipe_digest(spec.name, tools=[versions[tool] for tool in TOOLS]),
         artefacts={ARTEFACT: described},
     )
@@ -140,6 +154,24 @@ def publish(spec: ModelSpec, repository: Path, checkpoint: Path | None, parity_f
     return card
 
 
-def _check_parameters(spec: ModelSpec, count: int) -> None:
-    if count != spec.parameters:
-        raise ValueError(f"{spec.name}: build(): expected {spec.parameters:,} parameters, got {count:,}")
+def kept_calibration(file: Path, weights: WeightsOrigin) -> Calibration:
+    """The temperature in a card, if it was fitted to these very weights; else 1.0.
+
+    Raises:
+        ValueError: a card that cannot be read, or that holds no sound calibration: one may be lost with it.
+    """
+    if not file.is_file() or not weights.trained:
+        return Calibration()
+    try:  # not Card.read: a card of another version may hold it all the same
+        content = json.loads(file.read_text("utf-8"))
+        if content["weights"].get("checkpoint_sha256") != weights.checkpoint_sha256:
+            return Calibration()
+        kept = msgspec.convert(content["calibration"], Calibration)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise ValueError(
+            f"{file}: expected a card with a calibration, got none that can be read ({type(exc).__name__}). "
+            "Remove the file, export, and calibrate again."
+        ) from exc
+    if not kept.temperature > 0:
+        raise ValueError(f"{file}: calibration.temperature: expected more than 0, got {kept.temperature}")
+    return kept

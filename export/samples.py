@@ -7,7 +7,7 @@ they say nothing of accuracy.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from PIL import Image
 from export.spec import ModelSpec, Step
 from preprocess.rejection import Rejected
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+TEXTS = (".md", ".txt", ".csv", ".json")  # what lies beside pictures and is none
 MOLECULES = (
     "CCO", "c1ccccc1", "CC(=O)Oc1ccccc1C(=O)O", "Cn1cnc2c1c(=O)n(C)c(=O)n2C", "CC(C)Cc1ccc(cc1)C(C)C(=O)O",
     "OCC1OC(O)C(O)C(O)C1O", "CCCCCCCCCCCCCCCC", "ClC(Cl)(Cl)Cl", "[O-][N+](=O)c1ccccc1", "C", "[Na+].[Cl-]",
@@ -41,38 +41,44 @@ def picture(seed: int, side: int = 320) -> bytes:
     return file.getvalue()
 
 
-_MAKERS: Mapping[str, Callable[[int], list[bytes]]] = {
-    "image": lambda count: [picture(seed) for seed in range(count)],
-    "smiles": lambda count: [MOLECULES[index % len(MOLECULES)].encode() for index in range(count)],
+_MAKERS: Mapping[str, Callable[[int], bytes]] = {
+    "image": picture,
+    # Both, MRI alone, CT alone, and so on.
+    "ct": lambda seed: b"" if seed % 3 == 1 else picture(seed),
+    "mri": lambda seed: b"" if seed % 3 == 2 else picture(seed + 1000),
+    "smiles": lambda seed: MOLECULES[seed % len(MOLECULES)].encode(),
 }
 
 
 def generated(spec: ModelSpec, count: int) -> dict[str, NDArray[np.generic]]:
     """Net inputs of `count` generated items."""
-    return _net_inputs(spec, {given.step.input.name: _MAKERS[given.step.input.name](count) for given in spec.inputs})
+    return net_inputs(spec.step, *([_MAKERS[sent.name](seed) for seed in range(count)] for sent in spec.step.inputs))
 
 
 def from_folder(spec: ModelSpec, folder: Path) -> dict[str, NDArray[np.generic]]:
-    """Net inputs of every picture below `folder` (by SUFFIXES), for a model with one image input.
+    """Net inputs of every picture below `folder`, for a model with one image input.
 
     Raises:
-        ValueError: no picture, or one that the model would refuse; the message names the file.
+        ValueError: no picture, or a file that the model would refuse; the message names it.
     """
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = pictures_below(folder)
     if not files:
-        raise ValueError(f"PARITY: expected pictures ({', '.join(SUFFIXES)}) below {folder}, found none")
+        raise ValueError(f"PARITY: expected pictures below {folder}, found none")
     try:
-        return _net_inputs(spec, {"image": [file.read_bytes() for file in files]})
+        return net_inputs(spec.step, [file.read_bytes() for file in files])
     except Rejected as rejected:
         raise ValueError(f"PARITY: {files[rejected.item]}: {rejected}. Take it out, or send another.") from rejected
 
 
-def _net_inputs(spec: ModelSpec, sent: Mapping[str, list[bytes]]) -> dict[str, NDArray[np.generic]]:
-    inputs: dict[str, NDArray[np.generic]] = {}
-    for given in spec.inputs:
-        tensors = step_function(given.step)(sent[given.step.input.name], **dict(given.step.arguments))
-        inputs |= {name: tensors[tensor.name] for name, tensor in given.net_inputs()}
-    return inputs
+def pictures_below(folder: Path) -> list[Path]:
+    """Every file but hidden ones and TEXTS, sorted: one that is no picture is for its reader to refuse, by name."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return sorted(path for path in files if path.suffix.lower() not in TEXTS)
+
+
+def net_inputs(step: Step, *sent: Sequence[bytes]) -> dict[str, NDArray[np.generic]]:
+    """What a step hands to a net for these items; for each of the step's inputs a list, all of one length."""
+    return step_function(step)(*sent, **dict(step.arguments))
 
 
 def step_function(step: Step) -> Callable[..., dict[str, NDArray[np.generic]]]:

@@ -1,6 +1,7 @@
 """The declaration of a model. Everything else reads it; nothing else repeats it.
 
-Frozen, literal, and importable without torch: `build` imports it when it is called.
+Frozen, literal, and importable without torch: `build` imports it when it is called. The shapes of
+the decision rules are the report's, which evaluates them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from report.declaration import Interval
+from report.rules import Rules
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,53 +30,35 @@ class Tensor:
         dtype: Triton's data type.
         dims: without the batch axis; -1 where the size is known only at run time.
         meaning: what the numbers are: unit, range, order.
+        optional: of what callers send: may be zero bytes long.
     """
 
     name: str
     dtype: Dtype
     dims: tuple[int, ...]
     meaning: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A first step that models share: file bytes in, tensors for a net out.
+    """A first step that models share: what callers send in, tensors for a net out.
 
     Args:
         name: the Triton model of this step.
-        function: "module:function" in `preprocess`; takes a list of bytes objects.
-        arguments: keyword arguments of that function.
-        input: BYTES [1].
-        outputs: what the function returns by name, in order.
+        function: "module:function" in `preprocess`; takes a list of bytes objects for each input.
+        inputs: what callers send, BYTES [1] each. An optional one may be zero bytes long: absent.
+        outputs: what the function returns by name, in order: the net's inputs.
+        arguments: keyword arguments of that function, written into its adapter.
         instances: worker processes; each decodes one request at a time.
     """
 
     name: str
     function: str
-    input: Tensor
+    inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    arguments: tuple[tuple[str, int], ...] = ()
-    instances: int = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
-    """What a caller sends to a model, and the step that reads it.
-
-    Args:
-        name: the ensemble's input, such as "image" or "smiles".
-        step: turns it into the net's inputs.
-        prefix: put before the step's output names to form the net's input names, so that
-            one step can serve two inputs of one net.
-    """
-
-    name: str
-    step: Step
-    prefix: str = ""
-
-    def net_inputs(self) -> tuple[tuple[str, Tensor], ...]:
-        """(name at the net, tensor of the step), in the step's order."""
-        return tuple((self.prefix + tensor.name, tensor) for tensor in self.step.outputs)
+    arguments: tuple[tuple[str, object], ...] = ()
+    instances: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,41 +68,50 @@ class Weights:
     Args:
         filename: the source project's checkpoint, looked for below CHECKPOINTS.
         renames: (pattern, replacement) for `re.sub`, applied to each key, in order.
+        ignored: pattern of keys that belong to other networks in the same file.
         seed: for the initialisation when there is no checkpoint.
     """
 
     filename: str
     renames: tuple[tuple[str, str], ...] = ()
+    ignored: str = ""
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RiskLevel:
-    """How likely an answer is to be wrong: the level that it has if it is sure enough.
+class Shipped:
+    """Weights that this repository trained itself; served where no checkpoint is given.
 
-    Both figures lie in 0..1: the defaults fit any answer. `review` sends answers of this level to a person.
+    Args:
+        file: safetensors below `export/weights`.
+        build: makes their network, which need not be the source project's.
+        parameters: of `build()`; asserted at export.
+        figures: what the training run measured of them.
     """
 
-    name: str
-    confidence_above: float = -1.0
-    uncertainty_below: float = 2.0
-    review: bool = False
+    file: str
+    build: Callable[[], nn.Module]
+    parameters: int
+    figures: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Decisions as data. The report step evaluates them and nothing else does.
+class Explained:
+    """One picture that a network looks at, and the heat map that says where.
 
     Args:
-        review_below_confidence: below it a person must look. The default is the house's rule for
-            models whose source has none: an answer less likely than all others together is no answer.
-        review_above: (figure of `summary`, bound): above it a person must look.
-        risk_levels: the first that fits an answer is its risk level; the last must fit any.
+        input: what callers send it as.
+        pixels: the net's input, UINT8 [3, H, W].
+        feature_map: submodule whose output is the last spatial feature map [B, K, h, w].
+        heatmap: the output with its Grad-CAM.
+        present: the net's input that is 1 where the picture was sent, 0 where not; "" where it must be.
     """
 
-    review_below_confidence: float | None = 0.5
-    review_above: tuple[tuple[str, float], ...] = ()
-    risk_levels: tuple[RiskLevel, ...] = ()
+    input: str
+    pixels: str
+    feature_map: str
+    heatmap: str
+    present: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +121,12 @@ class Gate:
     Args:
         fp32: max |Δ| of any figure (probabilities, or log S), onnxruntime's CPU provider.
         heatmap: max |Δ| of the heat map against autograd, whose scale to 0..1 magnifies rounding.
+        samples: how many generated inputs are compared where no real ones are given.
     """
 
     fp32: float = 1e-4
     heatmap: float = 1e-3
+    samples: int = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,44 +136,55 @@ class ModelSpec:
     Args:
         name: the ensemble's name, and the name of the room's file.
         task: one sentence for a person.
-        graph: which serving graph of `export.graph` wraps the network.
+        graph: which serving graph of `export.graphs` wraps the network.
         build: makes the network with fresh weights, in the source project's key names.
         parameters: trainable parameters of `build()`, from the source project; asserted at export.
         weights: see Weights.
-        inputs: see Input.
+        shipped: see Shipped.
+        step: turns what callers send into the net's inputs.
         outputs: what the graph computes for callers, in order, without `summary`.
-        figures: what the graph puts into `summary` besides its outputs, for the rules.
+        figures: what the graph puts into `summary` for the rules; of a classifier, besides its
+            probabilities and uncertainty; of a regression, the prediction first.
         labels: classes in the order of the network's outputs; empty for a regression.
         unit: of the prediction of a regression.
-        feature_map: submodule whose output is the last spatial feature map [B, K, h, w].
+        interval: see Interval.
+        explained: the pictures that get a heat map, in the order of the graph's inputs.
         head: submodule from the pooled features to the logits.
+        mc_passes: seeded dropout masks on the head; 0 where the network has no dropout.
         max_batch: the largest batch of the net.
         cpu_accelerator: "openvino" lets a CPU with bf16 units run the FP32 file in bf16.
+        on_request: too large for every machine: exported and served only where MODELS asks for it.
         rules: see Rules.
         gate: see Gate.
         intended_use: shown with every answer's description.
+        limits: what is known not to work, or was assumed because the source project is silent.
         disclaimer: part of every answer.
         claim: figures of the source project, as it states them.
     """
 
     name: str
     task: str
-    graph: Literal["image_classifier", "molecule_regressor"]
+    graph: Literal["image_classifier", "staged_classifier", "fusion_classifier", "molecule_regressor"]
     build: Callable[[], nn.Module]
     parameters: int
     weights: Weights
-    inputs: tuple[Input, ...]
+    shipped: Shipped | None = None
+    step: Step
     outputs: tuple[Tensor, ...]
     figures: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     unit: str = ""
-    feature_map: str = ""
+    interval: Interval | None = None
+    explained: tuple[Explained, ...] = ()
     head: str = ""
+    mc_passes: int = 0
     max_batch: int = 16
     cpu_accelerator: Literal["openvino"] | None = None
+    on_request: bool = False
     rules: Rules = field(default_factory=Rules)
     gate: Gate = field(default_factory=Gate)
     intended_use: str
+    limits: tuple[str, ...] = ()
     disclaimer: str
     claim: str
 
@@ -191,6 +199,30 @@ class ModelSpec:
                     f"spec {self.name}: outputs.probabilities: expected dims ({len(self.labels)},), "
                     f"one for each label, got {output.dims}"
                 )
+        self._check_rules()
+
+    def _check_rules(self) -> None:
+        """A rule about a label or figure that there is not would never fire, and nobody would know.
+
+        Nor would a threshold that the largest of all probabilities cannot fall below.
+        """
+        threshold = self.rules.review_below_confidence
+        if self.labels and threshold is not None and threshold * len(self.labels) <= 1:
+            raise ValueError(
+                f"spec {self.name}: rules.review_below_confidence: expected more than 1 / {len(self.labels)} or None, "
+                f"got {threshold:g}: no answer can be less sure"
+            )
+        labels = {point.label for point in self.rules.operating_points}
+        labels |= {label for label, _ in self.rules.not_applicable}
+        if unknown := sorted(labels - set(self.labels)):
+            raise ValueError(f"spec {self.name}: rules: expected some of {self.labels}, got {', '.join(unknown)}")
+        figures = {name for name, _ in self.rules.review_above} | {grade.figure for grade in self.rules.grades}
+        figures |= {name for _, names in self.rules.not_applicable for name in names}
+        figures |= {self.interval.lower, self.interval.upper} if self.interval else set()
+        if unknown := sorted(figures - set(self.summary_fields)):
+            raise ValueError(
+                f"spec {self.name}: rules: expected some of {self.summary_fields}, got {', '.join(unknown)}"
+            )
 
     @property
     def net(self) -> str:
@@ -200,9 +232,9 @@ class ModelSpec:
     @property
     def summary_fields(self) -> tuple[str, ...]:
         """What stands in `summary` after the fingerprint, in order: the report step's figures."""
-        if self.labels:
-            return (*(f"probability:{label}" for label in self.labels), "uncertainty", *self.figures)
-        return (*(output.name for output in self.outputs), *self.figures)
+        if not self.labels:
+            return self.figures
+        return (*(f"probability:{label}" for label in self.labels), "uncertainty", *self.figures)
 
     @property
     def summary(self) -> Tensor:

@@ -1,33 +1,89 @@
-"""The first steps that models share, and the tensors that they hand to a net."""
+"""The first steps that models share, and the tensors that they hand to a net.
+
+One for each kind of picture, not one for all: a step refuses the DICOM file of another modality,
+and it cannot know which model it works for.
+"""
 
 from __future__ import annotations
 
 from export.spec import Step, Tensor
 
+_FILE = "an image file's bytes (DICOM, PNG, JPEG, TIFF, BMP, WebP), base64 text or data: URI"
+_GREY, _COLOUR = ("colour", False), ("colour", True)
 
-def _pixels(side: int) -> Tensor:
+
+def _bytes(name: str, meaning: str, *, optional: bool = False) -> Tensor:
+    return Tensor(name=name, dtype="BYTES", dims=(1,), meaning=meaning, optional=optional)
+
+
+def _pixels(side: int, prefix: str = "") -> Tensor:
     return Tensor(
-        name="pixels",
+        name=f"{prefix}pixels",
         dtype="UINT8",
         dims=(3, side, side),
         meaning="RGB, 0..255, bilinear resize of the whole picture to the square, no crop",
     )
 
 
-_IMAGE = Tensor(name="image", dtype="BYTES", dims=(1,), meaning="an image file's bytes, base64 text or data: URI")
+def _picture(name: str, side: int, accepts: tuple[tuple[str, object], ...], instances: int = 1) -> Step:
+    return Step(
+        name=name,
+        function="preprocess.image:images_to_pixels",
+        arguments=(("side", side), *accepts),
+        inputs=(_bytes("image", _FILE),),
+        outputs=(_pixels(side),),
+        instances=instances,
+    )
 
-PREPROCESS_IMAGE = Step(
-    name="preprocess_image",
-    function="preprocess.image:images_to_pixels",
-    arguments=(("side", 224),),
-    input=_IMAGE,
-    outputs=(_pixels(224),),
+
+# DICOM's defined terms, PS3.3 C.7.3.1.1.1: computed and digital radiography, film that was scanned.
+_XRAY = (
+    ("modalities", ("CR", "DX", "RG")),
+    _GREY,
+    ("body_parts", ("CHEST", "THORAX", "LUNG", "CHESTABDOMEN", "RIB")),
+    ("views", ("AP", "PA")),
+)
+# Photographs: dermoscopy, external camera, endoscope-like cameras; OT is how converted pictures are sent.
+_SKIN = (("modalities", ("DMS", "XC", "OT")), _COLOUR)
+_BRAIN = ("HEAD", "BRAIN", "SKULL", "HEADNECK")
+_WINDOW = ("window", (40.0, 80.0))  # centre and width in HU of a brain, where the file has none
+_CT = (("modalities", ("CT",)), _GREY, ("body_parts", _BRAIN), _WINDOW)
+_MRI = (("modalities", ("MR",)), _GREY, ("body_parts", _BRAIN))
+
+PREPROCESS_XRAY = _picture("preprocess_xray", 224, _XRAY, instances=2)
+PREPROCESS_SKIN = _picture("preprocess_skin", 224, _SKIN)
+PREPROCESS_SKIN_896 = _picture("preprocess_skin_896", 896, _SKIN)
+PREPROCESS_CT = _picture("preprocess_ct", 224, _CT)
+PREPROCESS_MRI = _picture("preprocess_mri", 224, _MRI)
+
+PREPROCESS_CT_MRI = Step(
+    name="preprocess_ct_mri",
+    function="preprocess.pair:pairs_to_pixels",
+    arguments=(
+        ("side", 224),
+        ("ct_modalities", ("CT",)),
+        ("mri_modalities", ("MR",)),
+        ("body_parts", _BRAIN),
+        _WINDOW,
+    ),
+    inputs=(
+        _bytes("ct", f"{_FILE}; zero bytes: no CT", optional=True),
+        _bytes("mri", f"{_FILE}; zero bytes: no MRI", optional=True),
+    ),
+    outputs=tuple(
+        tensor
+        for modality in ("ct", "mri")
+        for tensor in (
+            _pixels(224, f"{modality}_"),
+            Tensor(name=f"{modality}_present", dtype="FP32", dims=(1,), meaning="1 where one was sent, else 0"),
+        )
+    ),
 )
 
 FEATURIZE_MOLECULE = Step(
     name="featurize_molecule",
     function="preprocess.molecule:molecules_to_graphs",
-    input=Tensor(name="smiles", dtype="BYTES", dims=(1,), meaning="one SMILES string, ASCII"),
+    inputs=(_bytes("smiles", "one SMILES string, ASCII"),),
     outputs=(
         Tensor(
             name="atoms",
@@ -43,5 +99,4 @@ FEATURIZE_MOLECULE = Step(
         ),
         Tensor(name="mask", dtype="FP32", dims=(-1,), meaning="1 for an atom, 0 for padding"),
     ),
-    instances=1,
 )

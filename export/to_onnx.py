@@ -14,10 +14,13 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from export.graph import ServingGraph
+from export.artefact import external
+from export.graphs.base import ServingGraph
 from export.spec import ModelSpec
 
 OPSET = 18  # TensorRT parses 17 to 20; the exporter writes 18 without converting
+EXTERNAL_BYTES = 1 << 30
+EXTERNAL_TENSOR_BYTES = 1 << 16  # smaller ones stay in the file, the fingerprint among them
 BITS = 24  # of the fingerprint in each of its two numbers: all are exact in FP32
 
 
@@ -25,14 +28,14 @@ def export_onnx(graph: ServingGraph, spec: ModelSpec, file: Path) -> tuple[int, 
     """Write `file` and return its fingerprint.
 
     The batch axis and every -1 of the spec's dims stay dynamic. Two exports of the same weights by
-    the same tools are the same bytes.
+    the same tools are the same bytes. Weights of more than EXTERNAL_BYTES go into `external(file)`
+    beside it: a protobuf message cannot hold more than 2 GiB.
 
     Args:
         graph: in inference mode, with its weights.
         spec: gives names and dims.
         file: to be written.
     """
-    names = [name for given in spec.inputs for name, _ in given.net_inputs()]
     with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations, none of them ours to act on
         program = torch.onnx.export(
@@ -40,7 +43,7 @@ def export_onnx(graph: ServingGraph, spec: ModelSpec, file: Path) -> tuple[int, 
             _example(spec),
             dynamo=True,
             dynamic_shapes=_dynamic_axes(spec),
-            input_names=names,
+            input_names=[tensor.name for tensor in spec.step.outputs],
             output_names=[*(output.name for output in spec.outputs), "summary"],
             opset_version=OPSET,
             verbose=False,
@@ -50,9 +53,18 @@ def export_onnx(graph: ServingGraph, spec: ModelSpec, file: Path) -> tuple[int, 
     model = program.model_proto
     _strip(model)
     fingerprint = _stamp(model)
-    onnx.checker.check_model(model)
-    file.write_bytes(model.SerializeToString(deterministic=True))
+    _write(model, file)
+    onnx.checker.check_model(file)
     return fingerprint
+
+
+def _write(model: onnx.ModelProto, file: Path) -> None:
+    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) > EXTERNAL_BYTES:
+        onnx.save_model(
+            model, file, save_as_external_data=True, location=external(file).name, size_threshold=EXTERNAL_TENSOR_BYTES
+        )
+    else:
+        file.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _example(spec: ModelSpec) -> tuple[torch.Tensor, ...]:
@@ -60,8 +72,7 @@ def _example(spec: ModelSpec) -> tuple[torch.Tensor, ...]:
     kinds = {"UINT8": torch.uint8, "FP32": torch.float32}
     return tuple(
         torch.zeros((2, *(32 if size < 0 else size for size in tensor.dims)), dtype=kinds[tensor.dtype])
-        for given in spec.inputs
-        for _, tensor in given.net_inputs()
+        for tensor in spec.step.outputs
     )
 
 
@@ -69,8 +80,7 @@ def _dynamic_axes(spec: ModelSpec) -> tuple[dict[int, torch.export.Dim], ...]:
     batch, size = torch.export.Dim("batch"), torch.export.Dim("size")
     return tuple(
         {0: batch} | {axis: size for axis, length in enumerate(tensor.dims, 1) if length < 0}
-        for given in spec.inputs
-        for _, tensor in given.net_inputs()
+        for tensor in spec.step.outputs
     )
 
 
@@ -90,9 +100,16 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def _stamp(model: onnx.ModelProto) -> tuple[int, int]:
-    """Hash the model with a blank fingerprint and write 48 bits of the hash into it."""
-    digest = hashlib.sha256(model.SerializeToString(deterministic=True)).digest()
-    bits = int.from_bytes(digest[: 2 * BITS // 8], "big")
+    """Hash the model with a blank fingerprint and write 48 bits of the hash into it.
+
+    Tensor by tensor: the whole message may be too large to serialise.
+    """
+    digest = hashlib.sha256()
+    for tensor in model.graph.initializer:
+        digest.update(tensor.SerializeToString(deterministic=True))
+    for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.opset_import, *model.functions):
+        digest.update(part.SerializeToString(deterministic=True))
+    bits = int.from_bytes(digest.digest()[: 2 * BITS // 8], "big")
     fingerprint = (bits >> BITS, bits & ((1 << BITS) - 1))
     (blank,) = (tensor for tensor in model.graph.initializer if tensor.name == "fingerprint")
     stamped = numpy_helper.from_array(np.array([fingerprint], np.float32), "fingerprint")

@@ -1,4 +1,4 @@
-"""Files and strings → the tensors of a net. NumPy, Pillow, RDKit; no torch, no Triton.
+"""Files and strings → the tensors of a net. NumPy, Pillow, pydicom, RDKit; no torch, no Triton.
 
 Every function here is pure, and what it refuses it refuses with a `Rejected`.
 """

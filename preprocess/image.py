@@ -15,24 +15,36 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from preprocess.dicom import Accepts, dicom_to_image
+from preprocess.dicom.file import is_dicom
+from preprocess.limits import MAX_PIXELS, check_size
 from preprocess.rejection import Reason, Rejected
 from preprocess.transport import file_bytes
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
-MAX_PIXELS = 50_000_000  # the largest detectors and cameras in use; 150 MB as RGB
-MIN_SIDE = 32  # fewer pixels than this hold no finding
 T = TypeVar("T")
 _BIT_DEPTHS = (8, 10, 12, 14, 16)
 _FEW = 1e-3  # of a film's pixels
 _PHOTOMETRIC = 262  # TIFF tag PhotometricInterpretation; 0: white is zero
 
 
-def images_to_pixels(images: Sequence[bytes], side: int) -> dict[str, NDArray[np.uint8]]:
+def images_to_pixels(
+    images: Sequence[bytes],
+    side: int,
+    *,
+    modalities: tuple[str, ...],
+    colour: bool,
+    body_parts: tuple[str, ...] = (),
+    views: tuple[str, ...] = (),
+    window: tuple[float, float] | None = None,
+) -> dict[str, NDArray[np.uint8]]:
     """Decode a batch.
 
     Args:
-        images: files (PNG, JPEG, BMP, TIFF, WebP, GIF), each as bytes, base64 text or `data:` URI.
+        images: files (DICOM, PNG, JPEG, BMP, TIFF, WebP, GIF), each as bytes, base64 text or `data:` URI.
         side: of the square.
+        modalities, colour, body_parts, views, window: which DICOM files are taken, and how: see `Accepts`.
+            Other files do not say what they show.
 
     Returns:
         pixels: UINT8 [B, 3, side, side], RGB.
@@ -40,23 +52,20 @@ def images_to_pixels(images: Sequence[bytes], side: int) -> dict[str, NDArray[np
     Raises:
         Rejected: the first image that cannot be read, with its place in the batch.
     """
+    accepts = Accepts(modalities, colour, body_parts, views, window)
     pixels = np.empty((len(images), 3, side, side), np.uint8)
     for item, sent in enumerate(images):
         try:
-            pixels[item] = _to_pixels(file_bytes(sent), side)
+            pixels[item] = file_to_pixels(sent, side, accepts)
         except Rejected as rejected:
             raise rejected.at(item) from rejected
     return {"pixels": pixels}
 
 
-def _to_pixels(content: bytes, side: int) -> NDArray[np.uint8]:
+def file_to_pixels(sent: bytes, side: int, accepts: Accepts) -> NDArray[np.uint8]:
     """UINT8 [3, side, side] of one file."""
-    image = _opened(content)
-    _check_frames(image)
-    _check_size(image)
-    if image.format == "PNG":
-        _check_png_crc(content)
-    image = _read(lambda: _decoded(image))
+    content = file_bytes(sent)
+    image = dicom_to_image(content, accepts) if is_dicom(content) else _picture(content)
     # A grey picture stays one channel until after the resize: the same numbers at a third of the work.
     square = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
     if not np.ptp(square, axis=(0, 1)).any():
@@ -64,11 +73,21 @@ def _to_pixels(content: bytes, side: int) -> NDArray[np.uint8]:
     return np.broadcast_to(square, (3, side, side)) if square.ndim == 2 else square.transpose(2, 0, 1)
 
 
+def _picture(content: bytes) -> Image.Image:
+    """What Pillow reads, checked before it is decoded."""
+    image = _opened(content)
+    _check_frames(image)
+    check_size(*image.size)
+    if image.format == "PNG":
+        _check_png_crc(content)
+    return _read(lambda: _decoded(image))
+
+
 def _opened(content: bytes) -> Image.Image:
     """Read the header only."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of what _check_size refuses a line later.
+            # Pillow warns of what check_size refuses a line later.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as exc:
@@ -77,7 +96,7 @@ def _opened(content: bytes) -> Image.Image:
         ) from exc
     except UnidentifiedImageError as exc:
         raise Rejected(
-            Reason.NOT_AN_IMAGE, f"expected an image file ({', '.join(FORMATS)}), got something else"
+            Reason.NOT_AN_IMAGE, f"expected an image file (DICOM, {', '.join(FORMATS)}), got something else"
         ) from exc
     except Exception as exc:  # each format's reader fails in its own ways on a hostile header
         raise _corrupt(exc) from exc
@@ -88,20 +107,6 @@ def _check_frames(image: Image.Image) -> None:
     frames = 1 if image.format == "MPO" else _read(lambda: getattr(image, "n_frames", 1))
     if frames != 1:
         raise Rejected(Reason.MULTI_FRAME, f"expected one picture, got {frames} frames. Send the frame that is meant.")
-
-
-def _check_size(image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise Rejected(
-            Reason.TOO_MANY_PIXELS,
-            f"expected at most {MAX_PIXELS:,} pixels, got {width} × {height}. Send a smaller export.",
-        )
-    if min(width, height) < MIN_SIDE:
-        raise Rejected(
-            Reason.IMAGE_TOO_SMALL,
-            f"expected at least {MIN_SIDE} pixels on each side, got {width} × {height}. Send the original.",
-        )
 
 
 def _check_png_crc(content: bytes) -> None:

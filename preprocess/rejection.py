@@ -18,6 +18,12 @@ class Reason(StrEnum):
     MULTI_FRAME = "multi_frame"
     UNSUPPORTED_PIXELS = "unsupported_pixels"
     NO_CONTRAST = "no_contrast"
+    NO_PIXELS = "no_pixels"
+    WRONG_MODALITY = "wrong_modality"
+    WRONG_PHOTOMETRIC = "wrong_photometric"
+    WRONG_BODY_PART = "wrong_body_part"
+    WRONG_VIEW = "wrong_view"
+    UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax"
     NOT_SMILES = "not_smiles"
     INVALID_MOLECULE = "invalid_molecule"
     TOO_MANY_ATOMS = "too_many_atoms"
@@ -44,3 +50,8 @@ class Rejected(ValueError):
     def at(self, item: int) -> Rejected:
         """The same rejection, of the item at this place in the batch."""
         return Rejected(self.reason, self.sentence, item)
+
+
+def contradiction(what: str) -> Rejected:
+    """A file that says two things, or an impossible one."""
+    return Rejected(Reason.CORRUPT_IMAGE, f"expected a sound DICOM image, got {what}. Export it again.")

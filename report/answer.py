@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from report.card import Artefact, Card
-from report.rules import decide
+from report.decision import decide
 
+PRESENT = "present:"  # before the name of a picture: whether it was sent
 SUM_TOLERANCE = 1e-2  # half precision keeps a sum of probabilities within a thousandth
 
 
@@ -93,31 +94,57 @@ class Reporter:
             "weights": "trained" if card.weights.trained else "untrained",
             "checkpoint_sha256": card.weights.checkpoint_sha256,
             "temperature": card.calibration.temperature,
-            "calibrated": card.calibration.fitted,
+            "calibrated": card.calibration.fit is not None,
             "preprocessing": self._preprocessing,
         }
 
 
 def _findings(card: Card, figures: dict[str, float]) -> dict[str, Any]:
-    labels: Sequence[str] = card.declaration.labels
-    if not labels:
-        value = figures[card.declaration.summary_fields[0]]
-        decision = decide(card, figures, None)
-        found: dict[str, Any] = {"prediction": value, "unit": card.declaration.unit, **figures}
-    else:
-        probabilities = {label: figures[f"probability:{label}"] for label in labels}
-        prediction = max(probabilities, key=lambda label: probabilities[label])
-        confidence = probabilities[prediction]
-        decision = decide(card, figures, confidence)
-        found = {
-            "prediction": prediction,
-            "confidence": confidence,
-            "probabilities": probabilities,
-            "uncertainty": figures["uncertainty"],
-        }
+    found = _classified(card, figures) if card.declaration.labels else _regressed(card, figures)
+    decision = decide(card, figures, found.get("confidence"))
+    rules = card.declaration.rules
+    if rules.operating_points:
+        found["alerts"] = [
+            {"label": point.label, "probability": figures[f"probability:{point.label}"], "at_least": point.at_least}
+            for point in decision.alerts
+        ]
     if decision.risk_level is not None:
         found["risk_level"] = decision.risk_level
     return found | {"needs_review": decision.needs_review, "review_reasons": list(decision.review_reasons)}
+
+
+def _classified(card: Card, figures: dict[str, float]) -> dict[str, Any]:
+    declared = card.declaration
+    probabilities = {label: figures[f"probability:{label}"] for label in declared.labels}
+    prediction = max(probabilities, key=lambda label: probabilities[label])
+    found: dict[str, Any] = {
+        "prediction": prediction,
+        "confidence": probabilities[prediction],
+        "probabilities": probabilities,
+        "uncertainty": figures["uncertainty"],
+    }
+    meaningless = dict(declared.rules.not_applicable).get(prediction, ())
+    grades = {grade.figure: grade for grade in declared.rules.grades}
+    for name in declared.summary_fields[len(declared.labels) + 1 :]:
+        value = None if name in meaningless else figures[name]
+        if name.startswith(PRESENT):
+            found.setdefault("modalities", []).extend([name.removeprefix(PRESENT)] if value else [])
+        elif name in grades:
+            found[name] = None if value is None else grades[name].name_of(value)
+            found[f"{name}_score"] = value
+        else:
+            found[name] = value
+    return found
+
+
+def _regressed(card: Card, figures: dict[str, float]) -> dict[str, Any]:
+    first, *more = card.declaration.summary_fields
+    found: dict[str, Any] = {"prediction": figures[first], "unit": card.declaration.unit, first: figures[first]}
+    if interval := card.declaration.interval:
+        found["interval"] = [figures[interval.lower], figures[interval.upper]]
+        found["interval_level"] = interval.level
+        more = [name for name in more if name not in (interval.lower, interval.upper)]
+    return found | {name: figures[name] for name in more}
 
 
 def _check_plausible(where: str, card: Card, figures: dict[str, float]) -> None:
@@ -127,8 +154,9 @@ def _check_plausible(where: str, card: Card, figures: dict[str, float]) -> None:
         probabilities = [figures[f"probability:{label}"] for label in card.declaration.labels]
         if min(probabilities) < 0 or abs(sum(probabilities) - 1) > SUM_TOLERANCE:
             raise Implausible(f"{where}: expected probabilities that sum to 1, got others: no answer")
-        if not 0 <= figures["uncertainty"] <= 1:
-            raise Implausible(f"{where}: expected an uncertainty in 0..1, got another: no answer")
+        others = card.declaration.summary_fields[len(probabilities) :]
+        if not all(0 <= figures[name] <= 1 for name in others):
+            raise Implausible(f"{where}: expected {', '.join(others)} in 0..1, got others: no answer")
 
 
 def _shortest(figure: np.float32) -> float:

@@ -6,13 +6,16 @@ report step, which read it. JSON in, frozen dataclasses out.
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SCHEMA = 1
+import msgspec
+
+from report.declaration import Declaration
+
+SCHEMA = 2
 FILENAME = "card.json"
 
 
@@ -21,47 +24,51 @@ class CardError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RiskLevel:
-    """A level of doubt that an answer has if its confidence is above and its uncertainty below."""
-
-    name: str
-    confidence_above: float
-    uncertainty_below: float
-    review: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declaration:
-    """The part of the model's spec that readers of an answer need."""
-
-    task: str
-    labels: tuple[str, ...]
-    unit: str
-    summary_fields: tuple[str, ...]
-    review_below_confidence: float | None
-    review_above: tuple[tuple[str, float], ...]
-    risk_levels: tuple[RiskLevel, ...]
-    intended_use: str
-    disclaimer: str
-    claim: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsOrigin:
-    """Trained weights name their checkpoint; untrained ones their seed."""
+    """Trained weights name their checkpoint; untrained ones their seed.
+
+    Args:
+        shipped: the weights are this repository's own, not a source project's.
+        figures: what was measured of shipped weights when they were trained.
+    """
 
     trained: bool
     checkpoint: str | None = None
     checkpoint_sha256: str | None = None
     seed: int | None = None
+    shipped: bool = False
+    figures: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationFit:
+    """How a temperature was found, and what it changed.
+
+    Args:
+        source: name of the folder of labelled pictures.
+        images: how many.
+        sha256: of each, so that others can be shown to be other pictures.
+        nll_before, nll_after: negative log-likelihood per picture, in nats.
+        ece_before, ece_after: expected calibration error, 0..1.
+        measured: how the figures after were measured.
+    """
+
+    source: str
+    images: int
+    sha256: tuple[str, ...]
+    nll_before: float
+    nll_after: float
+    ece_before: float
+    ece_after: float
+    measured: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """The temperature compiled into the graph, and whether it was fitted to labels."""
+    """The temperature compiled into the graph; 1.0 until it is fitted to labels."""
 
     temperature: float = 1.0
-    fitted: bool = False
+    fit: CalibrationFit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +77,7 @@ class Artefact:
 
     Args:
         fingerprint: the two constants that the file puts first into its `summary`.
+        external: name → SHA-256 of files beside it that hold its weights.
         parity: the comparison with PyTorch FP32: samples, source, errors by output.
         tools: versions that made it.
         created: UTC, ISO 8601.
@@ -83,6 +91,7 @@ class Artefact:
     parity: dict[str, Any]
     tools: dict[str, str]
     created: str
+    external: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,48 +117,29 @@ class Card:
     def write(self, folder: Path) -> None:
         """Replace `folder`/card.json in one step, so that no reader sees half a card."""
         partial = folder / f".{FILENAME}.{os.getpid()}"
-        partial.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        partial.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
         partial.replace(folder / FILENAME)
 
     @classmethod
     def read(cls, path: Path) -> Card:
         """Raises CardError with the path and the reason."""
         try:
-            content = json.loads(path.read_text("utf-8"))
+            content = path.read_bytes()
+            found = msgspec.json.decode(content, type=_Versioned).schema
+            if found != SCHEMA:
+                raise CardError(f"{path}: schema: expected {SCHEMA}, got {found}.")
+            return msgspec.json.decode(content, type=cls)
         except FileNotFoundError as exc:
             raise CardError(f"{path}: expected a card, found none.") from exc
-        except (OSError, ValueError) as exc:
-            raise CardError(f"{path}: not a readable card ({exc}).") from exc
-        found = content.get("schema") if isinstance(content, dict) else None
-        if found != SCHEMA:
-            raise CardError(f"{path}: schema: expected {SCHEMA}, got {found}.")
-        try:
-            return _card(content)
-        except (KeyError, TypeError, ValueError) as exc:
-            raise CardError(f"{path}: not a whole card ({exc!r}).") from exc
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as exc:
+            raise CardError(f"{path}: not a whole card ({exc}).") from exc
 
 
-def _card(content: dict[str, Any]) -> Card:
-    declaration = content["declaration"] | {
-        name: tuple(content["declaration"][name]) for name in ("labels", "summary_fields")
-    }
-    declaration["risk_levels"] = tuple(RiskLevel(**level) for level in declaration["risk_levels"])
-    declaration["review_above"] = tuple((name, float(bound)) for name, bound in declaration["review_above"])
-    artefacts = {
-        name: Artefact(**(artefact | {"fingerprint": tuple(map(int, artefact["fingerprint"]))}))
-        for name, artefact in content["artefacts"].items()
-    }
-    return Card(
-        **(
-            content
-            | {
-                "declaration": Declaration(**declaration),
-                "weights": WeightsOrigin(**content["weights"]),
-                "calibration": Calibration(**content["calibration"]),
-                "artefacts": artefacts,
-            }
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class _Versioned:
+    """As much of a card as cards of every schema have."""
+
+    schema: int | None = None
 
 
 def cards_below(repository: Path) -> list[Card]:

@@ -1,60 +1,70 @@
-"""The one place that evaluates decision rules. They are data, in the card; this is their meaning."""
+"""Decision rules as data. `report.decision` is the one place that evaluates them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from report.card import Card, RiskLevel
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskLevel:
+    """How likely an answer is to be wrong: the level that it has if it is sure enough.
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether a person must look, and every reason why.
-
-    `risk_level` is the source project's word for how likely the answer is to be wrong; it says nothing
-    of how ill anybody is. None where the model has no levels.
+    Both figures lie in 0..1: the defaults fit any answer. `review` sends answers of this level to a person.
     """
 
-    needs_review: bool
-    review_reasons: tuple[str, ...]
-    risk_level: str | None
+    name: str
+    confidence_above: float = -1.0
+    uncertainty_below: float = 2.0
+    review: bool = False
 
 
-def decide(card: Card, figures: Mapping[str, float], confidence: float | None) -> Decision:
-    """Apply a model's rules to one answer.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """A finding that must not be missed: from this probability on it is reported beside the prediction.
+
+    Whoever carries it goes to a person, whatever the predicted label.
+    """
+
+    label: str
+    at_least: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """Names for the ranges of a figure in 0..1.
 
     Args:
-        card: the model's card.
-        figures: of the answer, by the names in `card.declaration.summary_fields`.
-        confidence: the highest probability, 0..1; None for a regression.
+        figure: of `summary`.
+        names: lowest range first.
+        bounds: between them; a figure on a bound belongs to the higher range.
     """
-    reasons: list[str] = []
-    if not card.weights.trained:
-        reasons.append("weights: untrained; the answer means nothing")
-    threshold = card.declaration.review_below_confidence
-    if threshold is not None and confidence is not None and confidence < threshold:
-        reasons.append(f"confidence {confidence:.3f} is below {threshold:.2f}")
-    reasons += [
-        f"{name} {figures[name]:g} is above {bound:g}"
-        for name, bound in card.declaration.review_above
-        if figures[name] > bound
-    ]
-    level = _risk_level(card, figures, confidence)
-    if level is not None and level.review:
-        reasons.append(f"risk level {level.name}: the answer is likely to be wrong")
-    return Decision(bool(reasons), tuple(reasons), level.name if level else None)
+
+    figure: str
+    names: tuple[str, ...]
+    bounds: tuple[float, ...]
+
+    def name_of(self, value: float) -> str:
+        """The range that holds `value`."""
+        return self.names[sum(value >= bound for bound in self.bounds)]
 
 
-def _risk_level(card: Card, figures: Mapping[str, float], confidence: float | None) -> RiskLevel | None:
-    """The first level that fits; None where the model has none."""
-    if confidence is None:
-        return None
-    return next(
-        (
-            level
-            for level in card.declaration.risk_levels
-            if confidence > level.confidence_above and figures["uncertainty"] < level.uncertainty_below
-        ),
-        None,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """All rules of one model.
+
+    Args:
+        review_below_confidence: below it a person must look. The default is the house's rule for
+            models whose source has none: an answer less likely than all others together is no answer.
+        review_above: (figure of `summary`, bound): above it a person must look.
+        risk_levels: the first that fits an answer is its risk level; the last must fit any.
+        operating_points: see OperatingPoint.
+        grades: see Grade.
+        not_applicable: (label, figures that mean nothing when it is the prediction).
+    """
+
+    review_below_confidence: float | None = 0.5
+    review_above: tuple[tuple[str, float], ...] = ()
+    risk_levels: tuple[RiskLevel, ...] = ()
+    operating_points: tuple[OperatingPoint, ...] = ()
+    grades: tuple[Grade, ...] = ()
+    not_applicable: tuple[tuple[str, tuple[str, ...]], ...] = ()

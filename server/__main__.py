@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     variable = os.environ.get
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     parser.add_argument("--runtime", type=Path, default=Path(".run"), help="folder for this run's own files")
-    parser.add_argument("--models", default=variable("MODELS", ""), help="names, separated by commas; default all")
+    parser.add_argument("--models", default=variable("MODELS", ""), help="names, separated by commas, or all")
     parser.add_argument("--host", default=variable("HOST") or "127.0.0.1")
     parser.add_argument("--http-port", default=variable("HTTP_PORT") or "8000")
     parser.add_argument("--grpc-port", default=variable("GRPC_PORT") or "8001")
@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace, tag: str) -> None:
     wheel = find_wheel()
     repository = Repository.read(options.repository)
     names = list(dict.fromkeys(filter(None, map(str.strip, options.models.split(",")))))
-    models = repository.chosen([] if names == ["all"] else names)
+    models = repository.chosen(names)
     needed = repository.closure(models)
     if left := clean_up(options.runtime):
         print(f"serve: removed {left} things that an earlier run left behind", file=sys.stderr)

@@ -10,6 +10,8 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
 CONFIG = "config.pbtxt"
+DESCRIBE = "describe"
+ON_REQUEST = "on_request"  # parameter of an ensemble that is too large to be served unless it is asked for
 
 
 class RepositoryError(ValueError):
@@ -41,20 +43,22 @@ class Repository:
         return [name for name, config in self.configs.items() if config.platform == "ensemble"]
 
     def chosen(self, names: Sequence[str]) -> list[str]:
-        """`names`, or every ensemble.
+        """`names`; ["all"]: every ensemble; none: every ensemble that is not served on request alone.
 
         Raises:
             RepositoryError: a name that is no model here; the message lists the valid ones.
         """
         valid = self.callable_models()
+        if list(names) == ["all"]:
+            return valid
         if unknown := [name for name in names if name not in valid]:
             raise RepositoryError(f"MODELS: expected some of {', '.join(valid)}; got {', '.join(unknown)}")
-        return list(names) or valid
+        return list(names) or [name for name in valid if ON_REQUEST not in self.configs[name].parameters]
 
     def closure(self, names: Sequence[str]) -> list[str]:
-        """`names` and every model that their ensembles call, each once."""
+        """`names`, every model that their ensembles call, and the self-description, each once."""
         found: dict[str, None] = {}
-        waiting = list(names)
+        waiting = [*names, *([DESCRIBE] if DESCRIBE in self.configs else [])]
         while waiting:
             name = waiting.pop(0)
             if name in found:

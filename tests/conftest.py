@@ -57,14 +57,18 @@ def checkpoints() -> Path | None:
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | None) -> Path:
     """A freshly exported repository with every model; trained where the sample checkpoints are."""
+    from export.publish import publish
+    from tests.specs import LARGE, affordable_specs
+
     folder = tmp_path_factory.mktemp("exported") / "model_repository"
     run_export(folder, checkpoints=checkpoints)
+    publish(affordable_specs()[LARGE], folder, None, None, None)
     return folder
 
 
 def run_export(folder: Path, *, models: str = "", checkpoints: Path | str | None = None) -> subprocess.CompletedProcess:
     """`python -m export models` into a folder, as a user runs it."""
-    command = [sys.executable, "-m", "export", "models", "--repository", str(folder), "--models", models or "all"]
+    command = [sys.executable, "-m", "export", "models", "--repository", str(folder), "--models", models]
     command += ["--checkpoints", str(checkpoints or "")]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
 

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"export": "export", "preprocess": "preprocess", "report": "report", "server": "server"}
+PACKAGES |= {"benchmarks": "benchmarks"}
 PACKAGES |= {"medserve": "client/src/medserve", "model_repository": "model_repository"}
 # package → packages of ours that it may import.
 ALLOWED = {
@@ -21,15 +22,17 @@ ALLOWED = {
     "server": {"report"},
     "model_repository": {"preprocess", "report"},
     "medserve": set(),
+    "benchmarks": {"export", "server"},
 }
 # Inside export: spec ← rooms ← tools ← command line. A module may import those of its own or an earlier line.
 LAYERS = [
     {"export.spec", "export.digest"},
-    {"export.steps", "export.outputs"},
+    {"export.steps", "export.outputs", "export.staging", "export.artefact"},
     {"export.models", "export.nets"},
-    {"export.checkpoints", "export.graph", "export.samples", "export.adapters"},
-    {"export.to_onnx", "export.parity", "export.repository"},
-    {"export.card"},
+    {"export.checkpoints", "export.graphs", "export.samples", "export.adapters"},
+    {"export.loading", "export.references"},
+    {"export.to_onnx", "export.parity", "export.repository", "export.calibrate", "export.training"},
+    {"export.card", "export.model_card"},
     {"export.publish"},
     {"export.__main__"},
 ]

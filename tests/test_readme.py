@@ -37,7 +37,10 @@ def test_shell_blocks(triton: Live, code: str, tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     answers = list(tmp_path.glob("*.bin"))
-    assert "prediction" in result.stdout or (answers and b"probabilities" in answers[0].read_bytes())
+    said = result.stdout + "".join(answer.read_bytes().decode("latin-1") for answer in answers)
+    assert "probabilities" in said
+    if "--heatmap" in code:
+        assert (tmp_path / "overlay.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("code", [code for language, code in BLOCKS if language == "python"])
@@ -46,7 +49,7 @@ def test_python_blocks(triton: Live, code: str) -> None:
         [sys.executable, "-W", "error", "-c", _here(code, triton)], cwd=ROOT, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) == 4
+    assert len(result.stdout.splitlines()) == 6
 
 
 @pytest.mark.parametrize("line", [line for code in SHELL for line in code.splitlines() if line.startswith("make ")])
@@ -66,5 +69,5 @@ def test_every_model_and_checkpoint_is_listed() -> None:
     from export.models import all_specs
 
     for spec in all_specs().values():
-        assert f"| `{spec.name}` |" in TEXT
-        assert f"| `{spec.name}` | `{spec.weights.filename}` |" in TEXT
+        assert f"| [`{spec.name}`](docs/models/{spec.name}.md) |" in TEXT
+        assert f"| `{spec.name}` | `{spec.weights.filename}`" in TEXT

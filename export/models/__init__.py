@@ -27,7 +27,7 @@ def all_specs() -> dict[str, ModelSpec]:
 
 
 def select(names: Sequence[str]) -> list[ModelSpec]:
-    """The specs of these names in this order; all of them for an empty list.
+    """The specs of these names in this order.
 
     Raises:
         ValueError: an unknown name; the message lists the valid ones.
@@ -36,4 +36,4 @@ def select(names: Sequence[str]) -> list[ModelSpec]:
     unknown = [name for name in names if name not in specs]
     if unknown:
         raise ValueError(f"MODELS: expected some of {', '.join(specs)}; got {', '.join(unknown)}")
-    return [specs[name] for name in (names or specs)]
+    return [specs[name] for name in names]

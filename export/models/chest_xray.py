@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.outputs import NOT_FOR_DIAGNOSIS, classifier_outputs
-from export.spec import Input, ModelSpec, Weights
-from export.steps import PREPROCESS_IMAGE
+from export.spec import Explained, ModelSpec, Weights
+from export.steps import PREPROCESS_XRAY
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,13 +27,14 @@ SPEC = ModelSpec(
     build=build,
     parameters=23_516_228,
     weights=Weights(filename="best_chest_xray_COMBINED_model.pth"),
-    inputs=(Input(name="image", step=PREPROCESS_IMAGE),),
+    step=PREPROCESS_XRAY,
     outputs=classifier_outputs(len(LABELS), heatmap=(7, 7)),
     labels=LABELS,
-    feature_map="layer4",
+    explained=(Explained(input="image", pixels="pixels", feature_map="layer4", heatmap="heatmap"),),
     head="fc",
     cpu_accelerator="openvino",
     intended_use="Frontal chest radiographs of adults; research only.",
+    limits=("Lateral films are refused where the DICOM file says so; a PNG does not say.",),
     disclaimer=NOT_FOR_DIAGNOSIS,
     claim="82.7 % validation accuracy",
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.outputs import NOT_FOR_DIAGNOSIS, classifier_outputs
-from export.spec import Input, ModelSpec, Rules, Weights
-from export.steps import PREPROCESS_IMAGE
+from export.outputs import NOT_FOR_DIAGNOSIS, UNCERTAIN_PARTS, classifier_outputs
+from export.spec import Explained, ModelSpec, Weights
+from export.steps import PREPROCESS_XRAY
+from report.rules import Rules
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,11 +28,13 @@ SPEC = ModelSpec(
     build=build,
     parameters=4_010_110,
     weights=Weights(filename="mediflow_lungs_best.pth"),
-    inputs=(Input(name="image", step=PREPROCESS_IMAGE),),
-    outputs=classifier_outputs(len(LABELS), heatmap=(7, 7)),
+    step=PREPROCESS_XRAY,
+    outputs=classifier_outputs(len(LABELS), heatmap=(7, 7), mc_dropout=True),
+    figures=UNCERTAIN_PARTS,
     labels=LABELS,
-    feature_map="features",
+    explained=(Explained(input="image", pixels="pixels", feature_map="features", heatmap="heatmap"),),
     head="classifier",
+    mc_passes=20,
     cpu_accelerator="openvino",
     rules=Rules(review_below_confidence=0.70),
     intended_use="Frontal chest radiographs; research only.",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.outputs import NOT_FOR_DIAGNOSIS, classifier_outputs
-from export.spec import Input, ModelSpec, RiskLevel, Rules, Weights
-from export.steps import PREPROCESS_IMAGE
+from export.outputs import NOT_FOR_DIAGNOSIS, UNCERTAIN_PARTS, classifier_outputs
+from export.spec import Explained, ModelSpec, Weights
+from export.steps import PREPROCESS_XRAY
+from report.rules import RiskLevel, Rules
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,18 +28,21 @@ SPEC = ModelSpec(
     build=build,
     parameters=4_848_034,
     weights=Weights(filename="medical_cnn_model.pth"),
-    inputs=(Input(name="image", step=PREPROCESS_IMAGE),),
-    outputs=classifier_outputs(len(LABELS), heatmap=(7, 7)),
+    step=PREPROCESS_XRAY,
+    outputs=classifier_outputs(len(LABELS), heatmap=(7, 7), mc_dropout=True),
+    figures=UNCERTAIN_PARTS,
     labels=LABELS,
-    feature_map="features",
+    explained=(Explained(input="image", pixels="pixels", feature_map="features", heatmap="heatmap"),),
     head="classifier",
+    mc_passes=20,
     cpu_accelerator="openvino",
     rules=Rules(
+        review_below_confidence=None,  # its risk levels decide
         risk_levels=(
             RiskLevel(name="LOW", confidence_above=0.8, uncertainty_below=0.3),
             RiskLevel(name="MEDIUM", confidence_above=0.6, uncertainty_below=0.5),
             RiskLevel(name="HIGH", review=True),
-        )
+        ),
     ),
     intended_use="Frontal chest radiographs; research only.",
     disclaimer=NOT_FOR_DIAGNOSIS,

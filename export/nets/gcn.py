@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GCNConv, global_add_pool, global_mean_pool
 
-from export.nets.heads import frozen_scale
+from export.nets.explained import frozen_scale
 
 FEATURES, HIDDEN = 15, 128
 
@@ -95,3 +95,41 @@ class DenseGCN(nn.Module):
         degree = with_loops.sum(-1).clamp(min=1.0)  # a padded atom has degree 0: no 0 ** -0.5
         inverse_root = torch.rsqrt(degree)
         return inverse_root.unsqueeze(-1) * with_loops * inverse_root.unsqueeze(1)
+
+
+class SolubilityEnsemble(nn.Module):
+    """Several networks trained alike: their mean, and a 90 % interval that widens where they differ.
+
+    Args:
+        members: how many.
+        pool: of each.
+        half_width: (a, b), see the function; None: part of the weights.
+    """
+
+    half_width: Tensor
+
+    def __init__(
+        self, members: int, pool: Literal["mean", "sum"], half_width: tuple[float, float] | None = None
+    ) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(SolubilityGCN(pool) for _ in range(members))
+        self.register_buffer("half_width", torch.tensor(half_width or (0.0, 0.0)), persistent=half_width is None)
+
+    def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """(log S [B, 1], half the interval's width [B, 1]); arguments as of `SolubilityGCN.forward`."""
+        each = torch.cat([member(x, edge_index, batch) for member in self.networks()], 1)
+        return each.mean(1, keepdim=True), half_width(each, self.half_width)
+
+    def networks(self) -> list[SolubilityGCN]:
+        return [member for member in self.members if isinstance(member, SolubilityGCN)]
+
+
+def half_width(each: Tensor, width: Tensor) -> Tensor:
+    """Half of a 90 % interval, sqrt(a + b s²) [B, 1] in log mol/L.
+
+    Args:
+        each: the members' answers [B, M]; s² is their population variance.
+        width: (a, b), fitted on molecules that no member was trained on.
+    """
+    deviation = each - each.mean(1, keepdim=True)
+    return torch.sqrt(width[0] + width[1] * (deviation * deviation).mean(1, keepdim=True))

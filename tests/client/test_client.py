@@ -78,16 +78,17 @@ def test_a_wrong_url_is_named(url: str) -> None:
 
 def test_a_prediction_reads_its_report() -> None:
     report = {"prediction": "A", "confidence": 0.9, "probabilities": {"A": 0.9}, "needs_review": False}
-    answer = Prediction("m", report | {"provenance": {"weights": "trained"}}, {"heatmap": np.zeros((7, 7))})
+    answer = Prediction("m", report | {"provenance": {"weights": "trained"}}, {"heatmap": np.zeros((7, 7))}, 0.25)
     assert (answer.prediction, answer.confidence, answer.needs_review) == ("A", 0.9, False)
     assert answer.provenance["weights"] == "trained"
-    assert Prediction("m", {"prediction": -1.0}, {}).confidence is None
+    assert json.loads(json.dumps(answer.to_dict()))["processing_time"] == 0.25
+    assert Prediction("m", {"prediction": -1.0}, {}, 0.1).confidence is None
 
 
 def test_the_command_line_without_a_server(capsys: pytest.CaptureFixture[str]) -> None:
     (port,) = free_ports(1)
     assert main(["predict", "chest_xray", "x", "--url", f"grpc://127.0.0.1:{port}", "--timeout-s", "3"]) == 1
-    assert "medserve: x: chest_xray" in capsys.readouterr().err
+    assert "medserve: describe: " in capsys.readouterr().err
     assert main(["predict", "chest_xray", "x", "--url", "nonsense"]) == 2
 
 
@@ -102,18 +103,23 @@ def test_against_a_live_server(triton, tmp_path: Path, capsys: pytest.CaptureFix
             for wrong in ({}, {"image": b"x", "ct": b"y"}, {"image": str(file)}, {"image": 3}, {"image": Path("gone")}):
                 with pytest.raises(InvalidInput, match="chest_xray"):
                     client.predict("chest_xray", **wrong)
-            for inner in ("chest_xray_net", "solubility_net", "preprocess_image", "report"):
-                name, *_ = client.input_names(inner)
-                with pytest.raises(InvalidInput, match="a step inside one"):
-                    client.predict(inner, **{name: b"x"})
-            with pytest.raises((UnknownModel, InvalidInput)):
-                client.predict("no_such_model", image=b"x")
+            for unknown in ("chest_xray_net", "preprocess_xray", "report", "no_such_model"):
+                with pytest.raises(UnknownModel, match="expected one of brain_ct"):
+                    client.predict(unknown, image=b"x")
+            assert client.describe("chest_xray")["labels"][0] == "Normal"
+            assert client.seen("chest_xray", image=file)["image"].shape == (224, 224, 3)
+            assert client.seen("solubility", smiles="CCO") == {}
     assert len({answer.prediction for answer in answers}) == 1
     assert all(answer.outputs["heatmap"].shape == (7, 7) for answer in answers)
     broken = tmp_path / "broken.png"
     broken.write_bytes(picture(1)[:-900])
-    assert main(["predict", "chest_xray", str(file), str(broken), "--url", triton.grpc_url]) == 1
+    assert main(["predict", "chest_xray", str(file), str(broken), "--json", "--url", triton.grpc_url]) == 1
     printed = capsys.readouterr()
-    assert json.loads(printed.out)["model"] == "chest_xray"
+    report = json.loads(printed.out)
+    assert report["model"] == "chest_xray"
+    source_fields = {"prediction", "confidence", "probabilities", "uncertainty", "processing_time", "timestamp"}
+    assert source_fields | {"disclaimer", "needs_review"} <= set(report)
+    assert 0 < report["processing_time"] < 30
     assert "corrupt_image" in printed.err
     assert main(["predict", "solubility", "CCO", "c1ccccc1", "--url", triton.http_url]) == 0
+    assert "log mol/L" in capsys.readouterr().out

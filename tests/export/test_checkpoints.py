@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from export.checkpoints import CheckpointError, fill, find, load
+from export.checkpoints import CheckpointError, find, load
+from export.loading import fill
 from export.models import all_specs
 from export.nets.heads import head_from_state
 
@@ -168,3 +169,28 @@ def test_found_below_the_folder_by_its_name(tmp_path: Path) -> None:
     assert find(SPEC, tmp_path, {SPEC.name: tmp_path / SPEC.weights.filename}) == tmp_path / SPEC.weights.filename
     with pytest.raises(CheckpointError, match="found none"):
         find(SPEC, tmp_path / "nowhere", {})
+
+
+def test_a_head_without_dropout_cannot_tell_its_doubt(tmp_path: Path) -> None:
+    spec = all_specs()["skin_lesion"]
+    net = spec.build()
+    net.fc = nn.Linear(2048, 9)
+    path = tmp_path / "x.pth"
+    torch.save(net.state_dict(), path)
+    with pytest.raises(CheckpointError, match="expected a head with dropout"):
+        fill(spec.build(), load(path, spec), spec)
+
+
+def test_a_rule_that_can_never_fire_is_no_rule() -> None:
+    from dataclasses import replace
+
+    from report.rules import OperatingPoint, Rules
+
+    spec = all_specs()["pneumonia"]
+    for rules in (
+        Rules(),  # 0.5 of two classes
+        Rules(review_below_confidence=None, operating_points=(OperatingPoint(label="melanoma", at_least=0.2),)),
+        Rules(review_below_confidence=None, review_above=(("unknown_atoms", 0.0),)),
+    ):
+        with pytest.raises(ValueError, match="rules"):
+            replace(spec, rules=rules)

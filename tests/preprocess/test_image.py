@@ -30,7 +30,7 @@ def _noise(mode: str = "RGB", size: tuple[int, int] = (90, 70)) -> Image.Image:
 
 
 def _pixels(content: bytes, side: int = 224) -> np.ndarray:
-    return images_to_pixels([content], side)["pixels"][0]
+    return images_to_pixels([content], side, modalities=("XC",), colour=True)["pixels"][0]
 
 
 def _torchvision(content: bytes, side: int = 224) -> np.ndarray:
@@ -155,7 +155,7 @@ def test_refused_with_a_reason(content: bytes, reason: Reason) -> None:
 
 def test_the_item_of_a_batch_is_named() -> None:
     with pytest.raises(Rejected) as caught:
-        images_to_pixels([picture(0), picture(1), b"x"], 224)
+        images_to_pixels([picture(0), picture(1), b"x"], 224, modalities=("XC",), colour=True)
     assert caught.value.item == 2
 
 

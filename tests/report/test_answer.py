@@ -9,24 +9,27 @@ import numpy as np
 import pytest
 
 from report.answer import Implausible, Reporter, UnknownFingerprint
-from report.card import Artefact, Calibration, Card, Declaration, RiskLevel, WeightsOrigin
+from report.card import Artefact, Calibration, Card, WeightsOrigin
+from report.declaration import Declaration, Interval
+from report.rules import Grade, OperatingPoint, RiskLevel, Rules
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+LEVELS = (
+    RiskLevel(name="LOW", confidence_above=0.8, uncertainty_below=0.3),
+    RiskLevel(name="MEDIUM", confidence_above=0.6, uncertainty_below=0.5),
+    RiskLevel(name="HIGH", review=True),
+)
+FIELDS = ("probability:A", "probability:B", "uncertainty")
 
 
 def _card(model: str = "lung", fingerprint: tuple[int, int] = (3, 2**24 - 1), **changes) -> Card:
     declaration = {
         "task": "t",
         "labels": ("A", "B"),
-        "unit": "",
-        "summary_fields": ("probability:A", "probability:B", "uncertainty"),
-        "review_below_confidence": 0.7,
-        "review_above": (),
-        "risk_levels": (
-            RiskLevel(name="LOW", confidence_above=0.8, uncertainty_below=0.3, review=False),
-            RiskLevel(name="MEDIUM", confidence_above=0.6, uncertainty_below=0.5, review=False),
-            RiskLevel(name="HIGH", confidence_above=-1, uncertainty_below=2, review=True),
-        ),
+        "summary_fields": FIELDS,
+        "rules": Rules(review_below_confidence=0.7, risk_levels=LEVELS),
         "intended_use": "research",
         "disclaimer": "not for diagnosis",
         "claim": "",
@@ -106,7 +109,9 @@ def test_low_confidence_goes_to_a_person(confidence: float, review: bool) -> Non
     ],
 )
 def test_risk_levels(confidence: float, uncertainty: float, level: str) -> None:
-    report = _report(_card(review_below_confidence=None), 1 - confidence, confidence, uncertainty)
+    report = _report(
+        _card(rules=Rules(review_below_confidence=None, risk_levels=LEVELS)), 1 - confidence, confidence, uncertainty
+    )
     assert report["risk_level"] == level
     assert report["needs_review"] is (level == "HIGH")
 
@@ -115,16 +120,61 @@ def test_a_regression_and_its_review_rule() -> None:
     card = _card(
         labels=(),
         unit="log mol/L",
-        summary_fields=("log_s", "unknown_atoms"),
-        review_above=(("unknown_atoms", 0.0),),
-        review_below_confidence=None,
+        summary_fields=("log_s", "lower", "upper", "unknown_atoms"),
+        interval=Interval(lower="lower", upper="upper", level=0.9),
+        rules=Rules(review_above=(("unknown_atoms", 0.0),)),
     )
-    plain, odd = _report(card, -1.5, 0), _report(card, -1.5, 2)
+    plain, odd = _report(card, -1.5, -2.5, -0.5, 0), _report(card, -1.5, -2.5, -0.5, 2)
     assert plain["prediction"] == plain["log_s"] == -1.5
     assert plain["unit"] == "log mol/L"
+    assert (plain["interval"], plain["interval_level"]) == ([-2.5, -0.5], 0.9)
     assert plain["needs_review"] is False
     assert "risk_level" not in plain
     assert odd["review_reasons"] == ["unknown_atoms 2 is above 0"]
+
+
+@pytest.mark.parametrize(("probability", "alert"), [(0.19, False), (0.2, True), (0.45, True)])
+def test_a_finding_that_must_not_be_missed_is_reported_beside_the_prediction(probability: float, alert: bool) -> None:
+    rules = Rules(review_below_confidence=None, operating_points=(OperatingPoint(label="B", at_least=0.2),))
+    report = _report(_card(rules=rules), 1 - probability, probability, 0.5)
+    assert report["prediction"] == "A"
+    assert [found["label"] for found in report["alerts"]] == (["B"] if alert else [])
+    assert report["needs_review"] is alert
+    if alert:
+        assert report["review_reasons"] == [f"B: probability {probability:.3f} is at or above 0.2"]
+
+
+def _staged(**changes) -> Card:
+    rules = Rules(
+        review_below_confidence=None,
+        grades=(Grade(figure="stage", names=("I", "II", "III", "IV"), bounds=(0.25, 0.5, 0.75)),),
+        not_applicable=(("A", ("stage", "risk")),),
+    )
+    fields = (*FIELDS, "stage", "risk", "present:ct", "present:mri")
+    return _card(summary_fields=fields, rules=rules, **changes)
+
+
+@pytest.mark.parametrize(
+    ("score", "stage"), [(0, "I"), (0.249, "I"), (0.25, "II"), (0.5, "III"), (0.75, "IV"), (1.0, "IV")]
+)
+def test_a_score_becomes_a_stage(score: float, stage: str) -> None:
+    report = _report(_staged(), 0.25, 0.75, 0.5, score, 0.125, 1, 0)
+    assert report["stage"] == stage
+    assert report["stage_score"] == pytest.approx(score)
+    assert report["risk"] == 0.125
+    assert report["modalities"] == ["ct"]
+
+
+def test_a_stage_of_a_healthy_brain_is_none() -> None:
+    report = _report(_staged(), 0.75, 0.25, 0.5, 0.9, 0.125, 1, 1)
+    assert (report["stage"], report["stage_score"], report["risk"]) == (None, None, None)
+    assert report["modalities"] == ["ct", "mri"]
+
+
+@pytest.mark.parametrize("figures", [(1.5, 0.5, 1, 0), (0.5, -0.1, 1, 0), (0.5, 0.5, 7, 0)])
+def test_other_figures_outside_0_to_1_are_no_finding(figures: tuple[float, ...]) -> None:
+    with pytest.raises(Implausible):
+        _report(_staged(), 0.75, 0.25, 0.5, *figures)
 
 
 def test_untrained_weights_are_never_silent() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.graph import serving_graph
+from export.graphs import serving_graph
 from export.models import all_specs
 from export.to_onnx import export_onnx
 from server.backends.onnxruntime import engine as engines

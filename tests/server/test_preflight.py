@@ -74,9 +74,15 @@ def test_too_little_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_closure_of_an_ensemble() -> None:
     repository = Repository.read(COMMITTED)
     assert "chest_xray" in repository.callable_models()
-    assert repository.closure(["solubility"]) == ["solubility", "featurize_molecule", "solubility_net", "report"]
-    assert repository.workers(repository.closure(["solubility"])) == 3
-    assert repository.workers(repository.closure(["chest_xray", "pneumonia"])) == 5
+    assert repository.closure(["solubility"]) == [
+        "solubility",
+        "describe",
+        "featurize_molecule",
+        "solubility_net",
+        "report",
+    ]
+    assert repository.workers(repository.closure(["solubility"])) == 4
+    assert repository.workers(repository.closure(["chest_xray", "pneumonia"])) == 6
 
 
 def test_what_is_not_exported_is_named(tmp_path) -> None:

@@ -84,7 +84,7 @@ class Live:
         headers = {"Inference-Header-Content-Length": "0", "Content-Type": "application/x-www-form-urlencoded"}
         return self.request("POST", f"/v2/models/{model}/infer", content, headers)
 
-    def generate(self, model: str, **inputs: Any) -> Answer:
+    def generate(self, model: str, /, **inputs: Any) -> Answer:
         return self.request("POST", f"/v2/models/{model}/generate", json.dumps(inputs).encode())
 
     def counts(self, model: str) -> tuple[int, int]:
@@ -114,7 +114,7 @@ def serving(repository: Path, folder: Path, *, wait: bool = True, **variables: s
     folder.mkdir(parents=True, exist_ok=True)
     ports = dict(zip(("HTTP_PORT", "GRPC_PORT", "METRICS_PORT"), free_ports(3), strict=True))
     ports |= {name: int(variables[name]) for name in ports if name in variables}
-    environment = os.environ | {name: str(port) for name, port in ports.items()} | {"MODELS": ""} | variables
+    environment = os.environ | {name: str(port) for name, port in ports.items()} | {"MODELS": "all"} | variables
     log = folder / "server.log"
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from export import checkpoints
-from export.graph import IMAGENET_MEAN, IMAGENET_STD
+from export.graphs.parts import IMAGENET_MEAN, IMAGENET_STD
+from export.loading import loaded_net
 from export.models import all_specs
 from export.nets.vision import transforms
 from medserve import Client
@@ -50,9 +51,8 @@ def _eager(model: str, folder: Path | None) -> Eager:
     if folder is None:
         pytest.skip("needs the sample checkpoints")
     spec = all_specs()[model]
-    net = spec.build().eval()
-    checkpoints.fill(net, checkpoints.load(checkpoints.find(spec, folder, {}), spec), spec)
-    return Eager(net.eval(), spec.labels)
+    net, _ = loaded_net(spec, checkpoints.find(spec, folder, {}))
+    return Eager(net, spec.labels)
 
 
 def _served(live: Live, model: str, paths: list[Path]) -> np.ndarray:
@@ -102,16 +102,15 @@ def test_sample_checkpoints_reach_their_stated_accuracy(
 
 
 def test_solubility_equals_pytorch_geometric_on_all_of_esol(triton: Live, sample_data: SampleData) -> None:
-    from export.parity import molecule_reference
+    from export.references import reference
     from preprocess.molecule import molecules_to_graphs
 
     with (sample_data.folder / "data" / "esol" / "delaney-processed.csv").open(newline="") as table:
         smiles = [row["smiles"] for row in csv.DictReader(table)]
     assert len(smiles) == 1128
     spec = all_specs()["solubility"]
-    torch.manual_seed(spec.weights.seed)
-    net = spec.build().eval()
-    wanted = np.array([molecule_reference(net, spec, molecules_to_graphs([s.encode()]))["log_s"][0] for s in smiles])
+    net, _ = loaded_net(spec, None)
+    wanted = np.array([reference(net, spec, molecules_to_graphs([s.encode()]))["log_s"][0] for s in smiles])
 
     def ask(text: str) -> float:
         return json.loads(triton.generate("solubility", smiles=text).body)["log_s"]

@@ -17,7 +17,7 @@ from export.samples import picture
 from tests.conftest import SampleData
 from tests.serving.live import Live
 
-IMAGE_MODELS = [spec.name for spec in all_specs().values() if spec.inputs[0].name == "image"]
+IMAGE_MODELS = [spec.name for spec in all_specs().values() if spec.step.inputs[0].name == "image"]
 
 
 def _raw_outputs(answer):
@@ -29,11 +29,13 @@ def _raw_outputs(answer):
 def test_every_model_is_ready_and_described(triton: Live) -> None:
     for spec in all_specs().values():
         assert triton.request("GET", f"/v2/models/{spec.name}/ready").status == 200
-        config = triton.request("GET", f"/v2/models/{spec.name}/config").json()
-        said = {key: value["string_value"] for key, value in config["parameters"].items()}
-        assert said["task"] == spec.task
-        assert said["disclaimer"] == spec.disclaimer
-        assert json.loads(said.get("labels", "[]")) == list(spec.labels)
+    said = json.loads(triton.generate("describe", model="").json()["description"])
+    assert {name: model["task"] for name, model in said.items()} == {s.name: s.task for s in all_specs().values()}
+    assert list(json.loads(triton.generate("describe", model="pneumonia").json()["description"])) == ["pneumonia"]
+    unknown = triton.generate("describe", model="DOE^JOHN")
+    assert unknown.status == 400
+    assert b"[unknown_model]" in unknown.body
+    assert b"DOE" not in unknown.body
 
 
 def test_a_raw_body_answers_for_every_real_film(triton: Live, sample_data: SampleData) -> None:
@@ -65,8 +67,10 @@ def test_generate_prints_a_report_in_readable_json(triton: Live) -> None:
     report = json.loads(answer["report"])
     assert report["prediction"] == pytest.approx(answer["log_s"], abs=1e-6)
     assert report["unit"] == "log mol/L"
-    assert report["provenance"]["weights"] == "untrained"
-    assert report["needs_review"] is True
+    assert report["provenance"]["weights"] == "trained"
+    assert report["needs_review"] is False
+    assert report["interval"] == pytest.approx(answer["interval"], abs=1e-6)
+    assert report["interval"][0] < report["prediction"] < report["interval"][1]
 
 
 @pytest.mark.parametrize("model", IMAGE_MODELS)

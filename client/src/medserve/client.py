@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 from urllib.parse import SplitResult, urlsplit
 
 import numpy as np
+from numpy.typing import NDArray
 
-from medserve.errors import InvalidInput, translated
+from medserve.errors import InvalidInput, UnknownModel, translated
 from medserve.prediction import Prediction
 
 Sendable = bytes | str | Path | BinaryIO
+_DESCRIBE = "describe"  # the model by which the server describes itself
 
 
 class Client:
-    """Calls the models of one server. Knows none by name: it asks the server for their inputs.
+    """Calls the models of one server. Knows none by name: it asks the server to describe them.
 
     Use one for each thread: tritonclient's HTTP connections are not thread-safe.
 
@@ -37,17 +41,16 @@ class Client:
         if timeout_s <= 0:
             raise ValueError(f"timeout_s: expected more than 0 seconds, got {timeout_s}")
         self._timeout_s = timeout_s
-        self._metadata: dict[str, dict[str, Any]] = {}
+        self._described: dict[str, dict[str, Any]] = {}
         if parts.scheme == "grpc":
             import tritonclient.grpc as protocol
 
             self._call_options: dict[str, Any] = {"client_timeout": timeout_s}
-            self._metadata_options: dict[str, Any] = {"client_timeout": timeout_s, "as_json": True}
             self._client = protocol.InferenceServerClient(parts.netloc)
         else:
             import tritonclient.http as protocol
 
-            self._call_options = self._metadata_options = {}
+            self._call_options = {}
             self._client = protocol.InferenceServerClient(
                 parts.netloc, connection_timeout=timeout_s, network_timeout=timeout_s
             )
@@ -58,32 +61,45 @@ class Client:
 
         Args:
             model: its name on the server, such as "chest_xray".
-            inputs: by the model's input names. A Path, bytes or an open file is sent as the file's
-                bytes; a str is sent as text: a SMILES, base64 or a `data:` URI.
+            inputs: by the model's input names; an optional one may be left out. A Path, bytes or an
+                open file is sent as the file's bytes; a str is sent as text: a SMILES, base64 or a
+                `data:` URI.
 
         Raises:
             InvalidInput: the server refused the input, or a name or type is wrong.
             UnknownModel, Unavailable, TimedOut, ServerFault: see `medserve.errors`.
         """
-        described = self._describe(model)
-        if not _is_for_callers(described):
-            raise InvalidInput(f"{model}: expected a model that takes files or text, got a step inside one")
-        sent = [self._tensor(model, spec, inputs) for spec in described["inputs"]]
-        if unknown := sorted(set(inputs) - {spec["name"] for spec in described["inputs"]}):
-            names = ", ".join(spec["name"] for spec in described["inputs"])
-            raise InvalidInput(f"{model}.inputs: expected {names}; got also {', '.join(unknown)}")
-        wanted = [self._protocol.InferRequestedOutput(spec["name"]) for spec in described["outputs"]]
-        try:
-            result = self._client.infer(model, sent, outputs=wanted, **self._call_options)
-        except Exception as exc:  # tritonclient's, geventhttpclient's and the socket's have no common base
-            raise translated(exc, model) from exc
-        arrays = {spec["name"]: result.as_numpy(spec["name"])[0] for spec in described["outputs"]}
-        report = json.loads(arrays.pop("report")[0])
-        return Prediction(model, report, arrays)
+        described = self.describe(model)
+        sent = {spec["name"]: _given(f"{model}.inputs", spec, inputs) for spec in described["inputs"]}
+        if unknown := sorted(set(inputs) - set(sent)):
+            raise InvalidInput(f"{model}.inputs: expected {', '.join(sent)}; got also {', '.join(unknown)}")
+        started = time.monotonic()
+        arrays = self._infer(model, sent, [*(spec["name"] for spec in described["outputs"]), "report"])
+        seconds = time.monotonic() - started
+        return Prediction(model, json.loads(arrays.pop("report")[0]), arrays, seconds)
 
-    def input_names(self, model: str) -> list[str]:
-        """What `predict` takes for this model, in the server's order."""
-        return [spec["name"] for spec in self._describe(model)["inputs"]]
+    def describe(self, model: str) -> Mapping[str, Any]:
+        """What the server says of a model: task, labels, inputs, outputs, rules, limits, weights, artefacts.
+
+        Fetched once, for all models together.
+
+        Raises:
+            UnknownModel: the server describes no such model; the message lists those that it does.
+        """
+        if model not in self._described:
+            self._described = json.loads(self._infer(_DESCRIBE, {"model": b""}, ["description"])["description"][0])
+        if model not in self._described:
+            raise UnknownModel(f"{model}: expected one of {', '.join(self._described)}: no such model on this server")
+        return self._described[model]
+
+    def seen(self, model: str, **inputs: Sendable) -> dict[str, NDArray[np.uint8]]:
+        """The pictures of one item as the network sees them: UINT8 [h, w, 3] by input name, RGB."""
+        pictures = [spec for spec in self.describe(model)["inputs"] if spec["pixels"] and spec["name"] in inputs]
+        sent = {spec["name"]: _given(f"{model}.inputs", spec, inputs) for spec in pictures}
+        if not pictures:
+            return {}
+        arrays = self._infer(pictures[0]["step"], sent, [spec["pixels"] for spec in pictures])
+        return {spec["name"]: arrays[spec["pixels"]].transpose(1, 2, 0) for spec in pictures}
 
     def close(self) -> None:
         """End the connection. May be called twice."""
@@ -97,28 +113,30 @@ class Client:
     ) -> None:
         self.close()
 
-    def _describe(self, model: str) -> dict[str, Any]:
-        if model not in self._metadata:
-            try:
-                self._metadata[model] = self._client.get_model_metadata(model, **self._metadata_options)
-            except Exception as exc:
-                raise translated(exc, model) from exc
-        return self._metadata[model]
-
-    def _tensor(self, model: str, spec: dict[str, Any], inputs: dict[str, Sendable]) -> Any:
-        name = spec["name"]
-        if name not in inputs:
-            raise InvalidInput(f"{model}.inputs.{name}: expected a value, got none")
-        value = np.array([[_content(f"{model}.inputs.{name}", inputs[name])]], np.object_)
-        tensor = self._protocol.InferInput(name, value.shape, spec["datatype"])
-        tensor.set_data_from_numpy(value)
-        return tensor
+    def _infer(self, model: str, sent: Mapping[str, bytes], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """One item's outputs by name, without the batch axis."""
+        tensors = []
+        for name, content in sent.items():
+            value = np.array([[content]], np.object_)
+            tensor = self._protocol.InferInput(name, value.shape, "BYTES")
+            tensor.set_data_from_numpy(value)
+            tensors.append(tensor)
+        outputs = [self._protocol.InferRequestedOutput(name) for name in wanted]
+        try:
+            result = self._client.infer(model, tensors, outputs=outputs, **self._call_options)
+        except Exception as exc:  # tritonclient's, geventhttpclient's and the socket's have no common base
+            raise translated(exc, model) from exc
+        return {name: result.as_numpy(name)[0] for name in wanted}
 
 
-def _is_for_callers(described: dict[str, Any]) -> bool:
-    """Whether a model takes files or text and reports on them, unlike the steps that it is made of."""
-    outputs = {spec["name"] for spec in described["outputs"]}
-    return "report" in outputs and all(spec["datatype"] == "BYTES" for spec in described["inputs"])
+def _given(where: str, spec: Mapping[str, Any], inputs: Mapping[str, Sendable]) -> bytes:
+    """What goes over the wire for one input."""
+    name = spec["name"]
+    if name in inputs:
+        return _content(f"{where}.{name}", inputs[name])
+    if spec["optional"]:
+        return b""
+    raise InvalidInput(f"{where}.{name}: expected a value, got none")
 
 
 def _port(parts: SplitResult) -> int | None:

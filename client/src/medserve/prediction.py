@@ -18,11 +18,17 @@ class Prediction:
         model: that answered.
         report: the server's JSON object: findings, decisions, provenance.
         outputs: arrays by name, without the batch axis; `heatmap` is FP32 [h, w] in 0..1.
+        processing_time_s: from sending to the answer, by this machine's clock.
     """
 
     model: str
     report: Mapping[str, Any]
     outputs: Mapping[str, NDArray[np.generic]]
+    processing_time_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report in the source projects' field names, JSON-safe, with `processing_time` in seconds."""
+        return {**self.report, "processing_time": round(self.processing_time_s, 6)}
 
     @property
     def prediction(self) -> str | float:

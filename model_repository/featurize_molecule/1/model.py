@@ -14,14 +14,23 @@ class TritonPythonModel:
 
     def _answer(self, request):
         try:
-            sent = pb_utils.get_input_tensor_by_name(request, "smiles").as_numpy().ravel()
-            tensors = molecules_to_graphs(list(sent))
+            tensors = molecules_to_graphs(
+                *_sent(request, 'smiles'),
+            )
         except Rejected as rejected:
             return _error(str(rejected), pb_utils.TritonError.INVALID_ARG)
         except Exception as exc:  # only the kind: a message could quote the input
             return _error(f"[internal] featurize_molecule: {type(exc).__name__}", pb_utils.TritonError.INTERNAL)
         wanted = request.requested_output_names()
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, tensors[name]) for name in wanted])
+
+
+def _sent(request, *names):
+    """What came for each input, item by item; zero bytes for each item of an optional one that was left out."""
+    tensors = [pb_utils.get_input_tensor_by_name(request, name) for name in names]
+    items = [[] if tensor is None else list(tensor.as_numpy().ravel()) for tensor in tensors]
+    count = max(map(len, items)) or 1
+    return [found or [b""] * count for found in items]
 
 
 def _error(sentence, code):

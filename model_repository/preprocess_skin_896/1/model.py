@@ -14,14 +14,26 @@ class TritonPythonModel:
 
     def _answer(self, request):
         try:
-            sent = pb_utils.get_input_tensor_by_name(request, "image").as_numpy().ravel()
-            tensors = images_to_pixels(list(sent), side=224)
+            tensors = images_to_pixels(
+                *_sent(request, 'image'),
+                side=896,
+                modalities=('DMS', 'XC', 'OT'),
+                colour=True,
+            )
         except Rejected as rejected:
             return _error(str(rejected), pb_utils.TritonError.INVALID_ARG)
         except Exception as exc:  # only the kind: a message could quote the input
-            return _error(f"[internal] preprocess_image: {type(exc).__name__}", pb_utils.TritonError.INTERNAL)
+            return _error(f"[internal] preprocess_skin_896: {type(exc).__name__}", pb_utils.TritonError.INTERNAL)
         wanted = request.requested_output_names()
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, tensors[name]) for name in wanted])
+
+
+def _sent(request, *names):
+    """What came for each input, item by item; zero bytes for each item of an optional one that was left out."""
+    tensors = [pb_utils.get_input_tensor_by_name(request, name) for name in names]
+    items = [[] if tensor is None else list(tensor.as_numpy().ravel()) for tensor in tensors]
+    count = max(map(len, items)) or 1
+    return [found or [b""] * count for found in items]
 
 
 def _error(sentence, code):

@@ -1,0 +1,72 @@
+"""What may be said of a model to those who call it: its contract, its rules, its limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from report.rules import Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What a caller sends.
+
+    Args:
+        optional: may be zero bytes long, which means absent.
+        step: the Triton model that reads it; its output `pixels` is the picture as the network sees it.
+        pixels: name of that output; "" for what is no picture.
+        heatmap: the model's output that explains this picture; "" for what is no picture.
+    """
+
+    name: str
+    meaning: str
+    optional: bool
+    step: str
+    pixels: str
+    heatmap: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a caller gets: FP32, without the batch axis; -1 where the size is known only at run time."""
+
+    name: str
+    dims: tuple[int, ...]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Two figures of a regression between which the truth lies.
+
+    Args:
+        lower, upper: names of the figures.
+        level: how often it does, 0..1.
+    """
+
+    lower: str
+    upper: str
+    level: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """The part of a model's spec that concerns whoever reads its answers.
+
+    Args:
+        summary_fields: the report step's figures, in order.
+        claim: figures of the source project, as it states them; nobody here has checked them.
+    """
+
+    task: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    inputs: tuple[Sent, ...] = ()
+    outputs: tuple[Given, ...] = ()
+    summary_fields: tuple[str, ...]
+    interval: Interval | None = None
+    rules: Rules = field(default_factory=Rules)
+    intended_use: str
+    limits: tuple[str, ...] = ()
+    disclaimer: str
+    claim: str

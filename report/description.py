@@ -1,0 +1,42 @@
+"""The server's self-description: what a client needs to know of the models, and where they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from report.card import Card
+
+
+class UnknownModel(LookupError):
+    """No card of a model of that name."""
+
+
+def describe(cards: Sequence[Card], model: str) -> str:
+    """One JSON object: model name → its declaration, weights, calibration and artefacts.
+
+    Args:
+        cards: of the models that are served.
+        model: a name; empty for all of them.
+
+    Raises:
+        UnknownModel: no such model; the message lists those that are there, and does not repeat the name.
+    """
+    found = [card for card in cards if model in ("", card.model)]
+    if not found:
+        raise UnknownModel(f"expected nothing or one of {', '.join(card.model for card in cards)}, got another name")
+    return json.dumps({card.model: _described(card) for card in found}, ensure_ascii=False)
+
+
+def _described(card: Card) -> dict[str, Any]:
+    whole: dict[str, Any] = msgspec.to_builtins(card)
+    declaration = whole.pop("declaration")
+    del whole["schema"], whole["recipe"], whole["model"]
+    for artefact in whole["artefacts"].values():
+        del artefact["fingerprint"]
+    if fit := whole["calibration"]["fit"]:
+        del fit["sha256"]  # one for each picture; for the exporter alone
+    return declaration | whole
