@@ -41,8 +41,8 @@ SPEC = ModelSpec(
         parameters=231_045,
         figures=(
             "ESOL, five random splits 80/10/10, mean ± sd of the ensembles: test R² 0.913 ± 0.030, RMSE 0.579 ± 0.078, "
-            "MAE 0.407 ± 0.045 log mol/L, coverage of the 90 % interval 0.882 ± 0.058. By Murcko scaffold: R² 0.801, "
-            "RMSE 0.947, coverage 0.894. Shipped: split 0, R² 0.881, RMSE 0.655, coverage 0.839"
+            "MAE 0.407 ± 0.045 log mol/L, coverage of the 90 % interval 0.875 ± 0.050. By Murcko scaffold: R² 0.801, "
+            "RMSE 0.947, coverage 0.911. Shipped: split 0, R² 0.881, RMSE 0.655, coverage 0.839"
         ),
     ),
     step=FEATURIZE_MOLECULE,
@@ -60,7 +60,8 @@ SPEC = ModelSpec(
     limits=(
         "The shipped weights miss the R² of 0.92 that was asked for; their 90 % interval held 84 % of their own test "
         "part, 88 % on average over five splits.",
-        "Their recipe was chosen inside split 0; the other splits' test parts had a say in it.",
+        "Their recipe was chosen by cross-validation inside split 0, whose test part had no say; most of the others'"
+        " test molecules had, and all test parts had been looked at before the last choices were made.",
         "With a source project's checkpoint the interval is 1.645 times its own RMSE, measured by nobody here.",
         "Stereochemistry, charge state and temperature of the measurement are not seen.",
         "Of elements outside C N O F P S Cl Br I nothing was learnt: such molecules are sent to a person.",
