@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--json", action="store_true", help="print the reports, one JSON object a line")
     predict.add_argument("--heatmap", type=Path, metavar="OUT.png", help="write the picture under its heat map")
     predict.add_argument("--url", default=os.environ.get("MEDSERVE_URL", "grpc://127.0.0.1:8001"))
-    predict.add_argument("--timeout-s", type=float, default=30.0)
+    predict.add_argument("--timeout-s", type=float, default=120.0)
     return parser
 
 
