@@ -185,10 +185,14 @@ def test_the_shipped_files_belong_together() -> None:
     assert (SHIPPED / WEIGHTS).stat().st_size <= 2_000_000
     assert sum(parameter.numel() for parameter in _loaded(SHIPPED).parameters()) == 231_045
     over = figures["over_random_splits"]
-    # The target is 0.92; what was reached is 0.913 ± 0.030 (README, the model's card).
-    assert over["ensemble"]["r2"]["mean"] >= 0.91
     assert over["ensemble"]["rmse"]["mean"] <= 0.60
     assert 0.85 <= over["interval"]["coverage"]["mean"] <= 0.95
+
+
+@pytest.mark.xfail(strict=True, reason="reached 0.913 ± 0.030; why: the model's card and DECISIONS 23")
+def test_the_target_of_r2() -> None:
+    figures = json.loads((SHIPPED / FIGURES).read_text())
+    assert figures["over_random_splits"]["ensemble"]["r2"]["mean"] >= 0.92
 
 
 def test_the_shipped_figures_are_those_of_the_shipped_weights(sample_data: SampleData) -> None:
