@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +49,10 @@ def colours(values: NDArray[np.generic]) -> NDArray[np.uint8]:
 def opened(content: bytes) -> Image.Image | None:
     """The picture in a file's bytes; None for what Pillow does not read, such as DICOM."""
     try:
-        image = Image.open(io.BytesIO(content))
-        image.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a DICOM preamble that looks like a TIFF
+            image = Image.open(io.BytesIO(content))
+            image.load()
     except Exception:  # each format's reader fails in its own ways
         return None
     # 16 bits and more: what is white and what is black is the server's decision.
