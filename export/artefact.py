@@ -1,13 +1,15 @@
-"""Where a model's artefacts lie in the repository."""
+"""Where a model's artefacts lie in the repository, and where the weights that are shipped."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from export.spec import ModelSpec
+from export.digest import EXPORT, sha256_of
+from export.spec import ModelSpec, Shipped
 
 VERSION = "1"
 ARTEFACT = "fp32.onnx"
+WEIGHTS = EXPORT / "weights"
 
 
 def folder_of(spec: ModelSpec, repository: Path) -> Path:
@@ -18,3 +20,8 @@ def folder_of(spec: ModelSpec, repository: Path) -> Path:
 def external(file: Path) -> Path:
     """Where the weights of an artefact lie that is too large for one file."""
     return file.with_name(file.name + ".data")
+
+
+def shipped_sha256(shipped: Shipped) -> str:
+    """Of the weights as they are in the repository now."""
+    return sha256_of(WEIGHTS / shipped.file)

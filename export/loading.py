@@ -10,13 +10,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from export.artefact import WEIGHTS, shipped_sha256
 from export.checkpoints import Checkpoint, CheckpointError, load
-from export.digest import EXPORT, sha256_of
 from export.nets.heads import head_from_state
 from export.spec import ModelSpec, Shipped
 from report.card import WeightsOrigin
-
-WEIGHTS = EXPORT / "weights"
 
 
 def loaded_net(spec: ModelSpec, checkpoint: Path | None) -> tuple[nn.Module, WeightsOrigin]:
@@ -38,11 +36,6 @@ def loaded_net(spec: ModelSpec, checkpoint: Path | None) -> tuple[nn.Module, Wei
     loaded = load(checkpoint, spec)
     fill(net, loaded, spec)
     return net.eval(), WeightsOrigin(trained=True, checkpoint=checkpoint.name, checkpoint_sha256=loaded.sha256)
-
-
-def shipped_sha256(shipped: Shipped) -> str:
-    """Of the weights as they are in the repository now."""
-    return sha256_of(WEIGHTS / shipped.file)
 
 
 def _shipped_net(spec: ModelSpec, shipped: Shipped) -> tuple[nn.Module, WeightsOrigin]:
@@ -73,7 +66,8 @@ def fill(net: nn.Module, checkpoint: Checkpoint, spec: ModelSpec) -> None:
     A classifier's head takes the shape that the checkpoint's keys tell (`heads.head_from_state`).
 
     Raises:
-        CheckpointError: class names in another order, or keys missing, unexpected or wrongly shaped.
+        CheckpointError: class names in another order, keys missing, unexpected or wrongly shaped, or a head
+            without dropout where the spec samples it.
     """
     state = {_renamed(key, spec): value for key, value in checkpoint.state.items()}
     names = checkpoint.class_names

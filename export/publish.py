@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from export.artefact import ARTEFACT, VERSION, external, folder_of
-from export.digest import recipe_digest, sha256_of
+from export.artefact import ARTEFACT, VERSION, external, folder_of, shipped_sha256
+from export.digest import recipe_digest, sha256_of, sha256_of_all
 from export.spec import ModelSpec
 from report.card import FILENAME, Calibration, Card, CardError, WeightsOrigin
 
@@ -87,15 +87,11 @@ def stale(spec: ModelSpec, repository: Path, checkpoint: Path | None) -> str:
 
 def _other_weights(spec: ModelSpec, card: Card, checkpoint: Path | None) -> bool:
     """Whether an export would use other weights than the card's. Without a checkpoint what is there stays."""
-    from export.digest import sha256_of_all
-
     if checkpoint is not None:
         files = sorted(checkpoint.glob("*.safetensors")) if checkpoint.is_dir() else [checkpoint]
         return sha256_of_all(files) != card.weights.checkpoint_sha256
     if spec.shipped is None or (card.weights.trained and not card.weights.shipped):
         return False
-    from export.loading import shipped_sha256
-
     return shipped_sha256(spec.shipped) != card.weights.checkpoint_sha256
 
 

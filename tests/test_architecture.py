@@ -117,6 +117,16 @@ def test_specs_load_no_torch() -> None:
     assert result.stdout.strip() == "False"
 
 
+def test_a_start_with_nothing_to_export_imports_no_torch(repository: Path) -> None:
+    code = (
+        "import sys, pathlib; from export.models import all_specs; from export.publish import stale; "
+        f"found = [stale(s, pathlib.Path({str(repository)!r}), None) for s in all_specs().values()]; "
+        "print(found, 'torch' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == f"{[''] * 9} False"
+
+
 def test_no_model_is_named_outside_its_room() -> None:
     """A tenth model is one new file: nothing else may know the nine."""
     names = {path.stem for path in (ROOT / "export" / "models").glob("[a-z]*.py")}

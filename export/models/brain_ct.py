@@ -38,7 +38,7 @@ SPEC = ModelSpec(
     intended_use="One axial CT slice of the brain; research only.",
     limits=(
         "A DICOM slice without a window is shown in the brain window, 40 ± 40 HU; a PNG is taken as it is.",
-        "One slice, not a volume. The source project does not name its checkpoint file.",
+        "One slice, not a volume. Its checkpoint's file name is assumed.",
         "The source project has no threshold for a person's look; 0.70 is that of `pneumonia`.",
     ),
     disclaimer=NOT_FOR_DIAGNOSIS,

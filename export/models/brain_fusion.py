@@ -50,7 +50,7 @@ SPEC = ModelSpec(
     limits=(
         *STAGING_LIMITS,
         "Nothing checks that both pictures are of one patient: identifiers are not read.",
-        "The source project does not name its checkpoint file.",
+        "Its checkpoint's file name and key names are assumed.",
     ),
     disclaimer=NOT_FOR_DIAGNOSIS,
     claim="97.73 % accuracy; 7.6 images/s",

@@ -37,7 +37,7 @@ SPEC = ModelSpec(
     cpu_accelerator="openvino",
     rules=STAGING_RULES,
     intended_use="One MRI slice of the brain; research only.",
-    limits=(*STAGING_LIMITS, "One slice, not a volume. The source project does not name its checkpoint file."),
+    limits=(*STAGING_LIMITS, "One slice, not a volume. Its checkpoint's file name and key names are assumed."),
     disclaimer=NOT_FOR_DIAGNOSIS,
     claim="96.14 % accuracy",
 )

@@ -48,6 +48,7 @@ SPEC = ModelSpec(
     limits=(
         "FP32 on CPUs: what bf16 does to its melanoma alerts has not been measured.",
         "A model for a GPU: on two CPU cores a picture took 84 s in FP32, its worker 5 GB; raise the caller's timeout.",
+        "Its checkpoint's file name and key names (MedGemma's for the tower) are assumed.",
         "The source project names no melanoma threshold; 0.2 is the house's.",
         "Its heat map stands on the tokens after 27 layers of attention: less local than a convolution's.",
     ),

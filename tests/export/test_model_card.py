@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from export.artefact import WEIGHTS, shipped_sha256
 from export.card import declaration
-from export.loading import WEIGHTS, shipped_sha256
 from export.model_card import MEASURED, measured, texts
 from export.spec import ModelSpec
 from report.card import cards_below
