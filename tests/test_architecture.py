@@ -26,12 +26,12 @@ ALLOWED = {
 }
 # Inside export: spec ← rooms ← tools ← command line. A module may import those of its own or an earlier line.
 LAYERS = [
-    {"export.spec", "export.digest"},
-    {"export.steps", "export.outputs", "export.staging", "export.artefact"},
+    {"export.spec", "export.digest", "export.gpu", "export.plan"},
+    {"export.steps", "export.outputs", "export.staging", "export.artefact", "export.shapes", "export.plan_check"},
     {"export.models", "export.nets"},
     {"export.checkpoints", "export.graphs", "export.samples", "export.adapters"},
-    {"export.loading", "export.references"},
-    {"export.to_onnx", "export.parity", "export.repository", "export.calibrate", "export.training"},
+    {"export.loading", "export.references", "export.onnx_network", "export.builder_config"},
+    {"export.to_onnx", "export.parity", "export.repository", "export.calibrate", "export.training", "export.to_engine"},
     {"export.card", "export.model_card"},
     {"export.publish"},
     {"export.__main__"},
@@ -68,6 +68,11 @@ def test_packages_import_only_what_they_may() -> None:
         if target not in ALLOWED[module.split(".")[0]]
     ]
     assert not wrong
+
+
+def test_one_module_imports_tensorrt() -> None:
+    found = [module for module, path in _files().items() if _imports(path) & {"tensorrt", "tensorrt_rtx"}]
+    assert found == ["export.to_engine"]
 
 
 def _layer(module: str) -> int:
