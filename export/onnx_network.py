@@ -105,7 +105,8 @@ def layers(network: Any) -> list[Layer]:
 def _precision(layer: Any, makers: dict[str, Any]) -> str:
     if layer.type.name not in ARITHMETIC:
         return next((_name(tensor) for tensor in _outputs(layer)), "")
-    operands = [layer.get_input(index) for index in range(min(OPERANDS, layer.num_inputs))]
+    inputs = (layer.get_input(index) for index in range(min(OPERANDS, layer.num_inputs)))
+    operands = [tensor for tensor in inputs if tensor is not None]
     stored = [_stored(tensor, makers) for tensor in operands]
     # One operand: the layer holds its weights itself, which are then of the type of its input.
     return stored[0] if len(set(stored)) == 1 and len(stored) == OPERANDS else _name(operands[0])

@@ -35,7 +35,7 @@ class Plan:
         compute_capabilities: of the GPUs that can load it.
         precision: what was asked for, and found.
         onnx: name of the file it was built from.
-        onnx_sha256: of that file.
+        onnx_sha256: of that file; its fingerprint is made of the weights, wherever they lie.
         batch: smallest, optimal and largest.
         layers: of the layers that multiply: type → precision → how many.
         checked_by: where the layers were read: in the built plan, or in the strongly typed network,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import logging
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from onnx import helper
 
 from export import builder_config, gpu, onnx_network, plan, to_engine
 from export.artefact import ARTEFACT, folder_of
-from export.builder_config import configured, targets, timing_cache
+from export.builder_config import TimingCache, configured, targets, timing_cache
 from export.onnx_network import new_network
 from export.plan import EngineError, Plan
 from export.plan_check import Layer
@@ -108,6 +109,45 @@ def test_a_quantised_weight_may_be_transposed(tmp_path: Path) -> None:
     conv.input[1] = "turned"
     onnx.save(model, file)
     assert _build(file, "int8").layers["CONVOLUTION"] == {"INT8": 3}
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_eight_bits_of_another_kind_are_not_int8(tmp_path: Path) -> None:
+    file = tiny.int8(tmp_path)
+    model = onnx.load(file)
+    model.opset_import[0].version = 19  # the first with FP8
+    for tensor in model.graph.initializer:
+        if tensor.name.endswith("_zero_point"):
+            zeros = [0.0] * math.prod(tensor.dims)
+            tensor.CopyFrom(helper.make_tensor(tensor.name, onnx.TensorProto.FLOAT8E4M3FN, tensor.dims, zeros))
+    onnx.save(model, file)
+    assert "expected int8, got 3 CONVOLUTION FP8" in _refused(file, "int8")
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_a_bias_may_be_computed(tmp_path: Path) -> None:
+    """Such a convolution holds its kernel itself, and its second input is none."""
+    file = tiny.fp32(tmp_path)
+    model = onnx.load(file)
+    nodes = {node.name: node for node in model.graph.node}
+    nodes["conv2"].input[2] = "bias"
+    place = list(model.graph.node).index(nodes["conv2"])
+    model.graph.node.insert(place, helper.make_node("Add", ["b2", "mean"], ["bias"]))
+    model.graph.node.insert(place, helper.make_node("ReduceMean", ["c1"], ["mean"], keepdims=0))
+    onnx.save(model, file)
+    assert _build(file).layers["CONVOLUTION"] == {"FP32": 3}
+
+
+def test_other_integers_are_no_biases(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["count"], ["float"], to=onnx.TensorProto.FLOAT)],
+        "integers",
+        [],
+        [helper.make_tensor_value_info("float", onnx.TensorProto.FLOAT, [1])],
+        [helper.make_tensor("count", onnx.TensorProto.INT32, [1], [3])],
+    )
+    onnx.save(helper.make_model(graph), tmp_path / "a.onnx")
+    onnx_network.refuse_integer_biases(tmp_path / "a.onnx")
 
 
 @pytest.mark.usefixtures("without_gpu")
@@ -276,6 +316,17 @@ def test_the_timing_cache_is_loaded_if_it_fits(before: bytes | None, use: str, a
     assert (times.use, config.attached) == (use, attached)
     times.save()
     assert file.read_bytes() == b"mine, saved"
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_the_timing_cache_is_saved_after_a_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = tmp_path / "timing.cache"
+    times = TimingCache(use="new", file=saved, times=SimpleNamespace(serialize=lambda: b"times"))
+    monkeypatch.setattr(to_engine, "timing_cache", lambda *_: times)
+    _refused(tiny.fp32(tmp_path), capabilities=("7.5",))
+    assert not saved.exists()
+    assert _build(tiny.fp32(tmp_path)).timing_cache == "new"
+    assert saved.read_bytes() == b"times"
 
 
 def test_no_timing_cache_is_touched_unasked() -> None:
