@@ -9,25 +9,34 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TORCH_INDEX_URL ?=
 CHECKPOINTS ?=
 MODELS ?=
-PARITY ?=
-export CHECKPOINTS PARITY MODELS HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REMOTE VERBOSE
+PICTURES ?=
+FOLDERS ?=
+REPORT ?=
+PROFILE ?= cpu
+export CHECKPOINTS PICTURES FOLDERS REPORT MODELS PROFILE PRECISION SERVER_TENSORRT HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REMOTE VERBOSE
 
 EXPORT := $(BIN)/python -m export models
 
-.PHONY: help setup export calibrate serve test check clean
+.PHONY: help setup export calibrate tune engines serve test check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.serve $(VENV)/.export $(VENV)/.test ## install everything into .venv (PYTHON=python3.12, TORCH_INDEX_URL=…)
 
-export: $(VENV)/.export ## export what is not exported yet (CHECKPOINTS=dir,name=file  MODELS=a,b  PARITY=dir)
+export: $(VENV)/.export ## export what is not exported yet (CHECKPOINTS=dir,name=file  MODELS=a,b  PICTURES=name=dir,…  FOLDERS=folder=label,…)
 	@$(EXPORT)
 
 calibrate: $(VENV)/.export ## fit a temperature (MODEL=name IMAGES=dir/label/… FOLDERS=folder=label,… CHECKPOINTS=…)
-	@$(BIN)/python -m export calibrate '$(MODEL)' --images '$(IMAGES)' --folders '$(FOLDERS)'
+	@$(BIN)/python -m export calibrate '$(MODEL)' --images '$(IMAGES)'
 
-serve: $(VENV)/.serve $(VENV)/.export ## export, then serve until Ctrl-C (CHECKPOINTS MODELS HOST HTTP_PORT GRPC_PORT METRICS_PORT)
+tune: $(VENV)/.export ## time what passed its gate on this CPU, and serve the fastest (MODELS=a,b)
+	@$(BIN)/python -m export tune $(MODELS)
+
+engines: $(VENV)/.engines ## build TensorRT plans: for this GPU, or without one RTX plans as a proof (MODELS PRECISION)
+	@$(EXPORT) && $(BIN)/python -m export engines
+
+serve: $(VENV)/.serve $(VENV)/.export ## export, then serve until Ctrl-C (CHECKPOINTS PICTURES MODELS PROFILE HOST HTTP_PORT GRPC_PORT METRICS_PORT)
 	@$(EXPORT) && exec $(BIN)/python -m server
 
 test: $(VENV)/.serve $(VENV)/.export $(VENV)/.test ## check, then every test that needs no GPU (ARGS='-k name')
@@ -61,8 +70,13 @@ $(VENV)/.export: $(VENV)/.serve
 	@$(PIP) --editable '.[serve,export]'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.export
+# TensorRT for data centres comes with NVIDIA's own index, or with its containers; this one builds without a GPU.
+$(VENV)/.engines: $(VENV)/.export
+	@$(BIN)/python -c 'import tensorrt' 2>/dev/null || $(PIP) --editable '.[serve,export,engines]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.engines
 	@echo 'setup: installing what tests'
-	@$(PIP) --editable './client[overlay]' --editable '.[serve,export,test]'
+	@$(PIP) --editable './client[overlay]' --editable '.[serve,export,engines,test]'
 	@$(PIP) --no-deps "$$(grep '^grad-cam==' constraints.txt)"  # its OpenCV wants a display
 	@touch $@

@@ -63,7 +63,7 @@ def _measure(spec: ModelSpec, file: Path, batch: int, rounds: int, *, openvino: 
         model = onnx.load(file)
         names = [tensor.name for tensor in model.graph.input]
         onnx.save(Extractor(model).extract_model(names, ["probabilities"]), bare)
-        engines = [open_engine(Options(file=path, openvino=openvino), print) for path in (bare, file)]
+        engines = [open_engine(Options(file=path, openvino=openvino)) for path in (bare, file)]
     outputs = [["probabilities"], [output.name for output in (*spec.outputs, spec.summary)]]
     runs = [
         lambda engine=engine, wanted=wanted: engine.run(inputs, wanted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from export.digest import sha256_of
+from export.figures import ece
 from export.graphs import serving_graph
 from export.loading import loaded_net
+from export.pictures import plain
 from export.samples import net_inputs, pictures_below
 from export.spec import ModelSpec
 from preprocess.rejection import Rejected
 from report.card import Calibration, CalibrationFit
 
-BINS = 15  # of the expected calibration error, as in the paper
 FOLDS = 5
 FEWEST = 20  # pictures; fewer say nothing about a probability
 SOFTEST, SHARPEST = 20.0, 0.05
@@ -47,7 +47,7 @@ def calibrate(spec: ModelSpec, checkpoint: Path | None, images: Path, folders: M
         ValueError: no such classifier, untrained weights, folders that are no labels, unreadable or
             too few pictures, or a fit that runs away.
     """
-    if [sent.name for sent in spec.step.inputs] != ["image"] or not spec.labels:
+    if not spec.takes_one_picture or not spec.labels:
         raise ValueError(f"{spec.name}: calibrate: expected a classifier of one picture, got another kind of model")
     labelled = read_labelled(spec, images, folders)
     net, weights = loaded_net(spec, checkpoint)
@@ -73,8 +73,8 @@ def calibrate(spec: ModelSpec, checkpoint: Path | None, images: Path, folders: M
             sha256=tuple(sha256_of(file) for file in labelled.files),
             nll_before=nll(logits, labelled.labels),
             nll_after=nll(held_out, labelled.labels),
-            ece_before=ece(logits, labelled.labels),
-            ece_after=ece(held_out, labelled.labels),
+            ece_before=ece(_softmax(logits), labelled.labels),
+            ece_after=ece(_softmax(held_out), labelled.labels),
             measured=f"{FOLDS}-fold cross-validation: each picture under a temperature fitted without it",
         ),
     )
@@ -103,13 +103,13 @@ def read_labelled(spec: ModelSpec, images: Path, folders: Mapping[str, str]) -> 
     found = sorted(path for path in images.iterdir() if path.is_dir()) if images.is_dir() else []
     if unknown := sorted(set(folders) - {path.name for path in found}):
         raise ValueError(f"{images}: expected the folders {', '.join(unknown)}, found none")
-    own = {_plain(label): index for index, label in enumerate(spec.labels)}
+    own = {plain(label): index for index, label in enumerate(spec.labels)}
     files: list[Path] = []
     labels: list[int] = []
     for folder in found:
         if folders and folder.name not in folders:
             continue
-        index = own.get(_plain(folders.get(folder.name, folder.name)))
+        index = own.get(plain(folders.get(folder.name, folder.name)))
         if index is None:
             raise ValueError(
                 f"{folder}: expected a folder named like one of {', '.join(spec.labels)}. "
@@ -162,14 +162,8 @@ def nll(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     return float(torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels)))
 
 
-def ece(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Expected calibration error, 0..1: mean gap between confidence and accuracy over BINS equal bins."""
-    probabilities = torch.softmax(torch.from_numpy(logits), 1).numpy()
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [abs(confidence[places == bin_].mean() - right[places == bin_].mean()) * (places == bin_).mean()
-            for bin_ in np.unique(places)]  # fmt: skip
-    return float(sum(gaps))
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return torch.softmax(torch.from_numpy(logits), 1).numpy()
 
 
 def _logits(graph: torch.nn.Module, spec: ModelSpec, files: list[Path]) -> NDArray[np.float64]:
@@ -181,8 +175,3 @@ def _logits(graph: torch.nn.Module, spec: ModelSpec, files: list[Path]) -> NDArr
     with torch.no_grad():
         probabilities = graph(*(torch.from_numpy(array) for array in inputs.values()))[0]
     return probabilities.double().clamp(min=torch.finfo(torch.float32).tiny).log().numpy()
-
-
-def _plain(name: str) -> str:
-    """A label as a folder name may spell it: case, blanks, hyphens and underscores are one."""
-    return re.sub(r"[-_ ]+", " ", name).casefold()

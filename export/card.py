@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import onnx
 
 from export.artefact import external
 from export.digest import sha256_of
 from export.spec import ModelSpec
-from report.card import Artefact
+from report.card import Artefact, Refused
 from report.declaration import Declaration, Given, Sent
 
 if TYPE_CHECKING:
-    from export.parity import Parity  # imports torch
+    from export.variants import Variant  # imports much
 
-TOOLS = ("torch", "torchvision", "torch-geometric", "transformers", "onnx", "onnxscript", "onnxruntime", "numpy")
+TOOLS = (
+    "torch",
+    "torchvision",
+    "torch-geometric",
+    "transformers",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "openvino",
+    "numpy",
+)
 
 
 def declaration(spec: ModelSpec) -> Declaration:
@@ -48,18 +59,32 @@ def declaration(spec: ModelSpec) -> Declaration:
     )
 
 
-def artefact(file: Path, *, precision: str, opset: int, fingerprint: tuple[int, int], parity: Parity) -> Artefact:
-    """Describe a file that passed its gate."""
+def artefact(variant: Variant, *, anyway: str) -> Artefact:
+    """Describe a file that is published; `anyway` is the reason given where its gate refused it."""
+    file = variant.path
     return Artefact(
         sha256=sha256_of(file),
         size_bytes=file.stat().st_size,
-        precision=precision,
-        opset=opset,
-        fingerprint=fingerprint,
-        parity=parity.as_dict(),
+        precision=variant.precision,
+        opset=onnx.load(file, load_external_data=False).opset_import[0].version,
+        fingerprint=variant.fingerprint,
+        comparisons=variant.comparisons,
+        quantised=variant.quantised,
+        published_anyway=anyway if variant.why else "",
         tools=tool_versions(),
         external={data.name: sha256_of(data) for data in [external(file)] if data.is_file()},
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    )
+
+
+def refused(variant: Variant) -> Refused:
+    """Describe one that is not."""
+    return Refused(
+        precision=variant.precision,
+        why=variant.why,
+        size_bytes=variant.file.stat().st_size if variant.file else 0,
+        comparisons=variant.comparisons,
+        quantised=variant.quantised,
     )
 
 

@@ -23,17 +23,22 @@ def sha256_of_all(paths: Sequence[Path]) -> str:
 
 
 def recipe_digest(model: str, *, tools: Iterable[str]) -> str:
-    """SHA-256 over the sources that decide what a model's ONNX file computes, and the tools' versions.
+    """SHA-256 over the sources that decide what a model's files compute and which pass, and the tools' versions.
 
-    Another digest than the card's means that the file must be exported again.
+    Another digest than the card's means that the model must be exported again.
     """
     sources = [
         EXPORT / "models" / f"{model}.py",
         *sorted((EXPORT / "nets").glob("*.py")),
         *sorted((EXPORT / "graphs").glob("*.py")),
+        *sorted((EXPORT / "precision").glob("*.py")),
         *(
             EXPORT / name
             for name in ("spec.py", "steps.py", "outputs.py", "loading.py", "checkpoints.py", "to_onnx.py")
+        ),
+        *(
+            EXPORT / name
+            for name in ("references.py", "figures.py", "parity.py", "pictures.py", "engines.py", "variants.py")
         ),
     ]
     digest = hashlib.sha256()

@@ -1,20 +1,21 @@
-"""An artefact against PyTorch FP32 on the same inputs: names, shapes, values; no number, no artefact."""
+"""The gate: an artefact's answers against PyTorch FP32, held to the bounds of the precision that computed them."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
-from torch import nn
 
-from export.references import Arrays, reference
-from export.spec import ModelSpec
-
-BATCH = 8
+from export import figures
+from export.engines import EngineFailed, Kind, Ran, run
+from export.figures import Answers
+from export.pictures import Items
+from export.spec import Bounds, ModelSpec
+from export.suspects import named
+from report.comparison import Comparison
 
 
 class ParityError(ValueError):
@@ -22,90 +23,134 @@ class ParityError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parity:
-    """The comparison's figures.
+class Reference:
+    """What every artefact of a model is held to.
 
     Args:
-        samples: how many inputs.
-        source: where they came from.
-        provider: what ran the artefact.
-        max_abs_error: by output, against PyTorch FP32 in eager mode.
-        label_flips: predictions that differ; 0 for a regression.
+        spec: the model's declaration, with its bounds.
+        expected: PyTorch's FP32 answers to `items`, by output, [N, ...].
+        items: see Items.
+        suspects: what networks with known faults would have answered; asked for only after a failure.
     """
 
-    samples: int
-    source: str
-    provider: str
-    max_abs_error: dict[str, float]
-    label_flips: int
+    spec: ModelSpec
+    expected: Answers
+    items: Items
+    suspects: Callable[[], Mapping[str, Answers]] = dict
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def comparisons(self, file: Path, precision: str, engines: Sequence[Kind]) -> tuple[Comparison, ...]:
+        """One for each engine; one that cannot run the file is refused like any other failure."""
+        return tuple(self._comparison(file, precision, engine) for engine in engines)
 
-
-def compare(
-    spec: ModelSpec, net: nn.Module, file: Path, inputs: Arrays, source: str, temperature: float = 1.0
-) -> Parity:
-    """Run both and hold the difference against the spec's gate.
-
-    Args:
-        spec: the model's declaration.
-        net: the network as the source project runs it, with the same weights.
-        file: the ONNX artefact.
-        inputs: net inputs by name, [N, ...].
-        source: said of the inputs in the card.
-        temperature: that the artefact divides its logits by.
-
-    Raises:
-        ParityError: lists every output that is missing, wrongly shaped or beyond its bound.
-    """
-    expected = reference(net.eval(), spec, inputs, temperature)
-    got = _run(file, inputs)
-    complaints, errors = _differences(spec, expected, got)
-    samples = len(next(iter(inputs.values())))
-    if complaints:
-        raise ParityError(
-            f"{spec.name}/{file.name} vs torch, {samples} samples ({source})\n  "
-            + "\n  ".join(complaints)
-            + "\nNot published. The graph or the exporter is wrong; see export/graphs."
+    def _comparison(self, file: Path, precision: str, engine: Kind) -> Comparison:
+        try:
+            ran = run(self.spec, file, engine, precision, self.items.inputs)
+        except EngineFailed as exc:
+            return Comparison(
+                engine=engine, precision=precision, samples=0, max_error={}, mean_error={}, refused=(str(exc),)
+            )
+        found = compare(self.spec, self.expected, ran, self.items)
+        if not found.refused or not found.max_error:
+            return found
+        fault = named(self.spec.outputs[0].name, self.expected, ran.answers, self.suspects())
+        return (
+            replace(found, refused=(*found.refused, f"these are the answers of a network where {fault}"))
+            if fault
+            else found
         )
-    flips = 0
+
+
+def compare(spec: ModelSpec, expected: Answers, ran: Ran, items: Items) -> Comparison:
+    """Measure one engine's answers and judge them.
+
+    Args:
+        spec: the model's declaration, with its bounds.
+        expected: PyTorch's outputs by name, [N, ...].
+        ran: the artefact's.
+        items: what both answered.
+    """
+    if malformed := tuple(_malformed(spec, expected, ran.answers)):
+        return Comparison(
+            engine=ran.engine, precision=ran.precision, samples=len(items), max_error={}, mean_error={},
+            refused=malformed,
+        )  # fmt: skip
+    bounds = spec.gate.bounds(ran.precision)
+    found = _measured(spec, expected, ran)
     if spec.labels:
-        flips = int((expected["probabilities"].argmax(1) != got["probabilities"].argmax(1)).sum())
-    return Parity(
-        samples=samples,
-        source=source,
-        provider="onnxruntime CPUExecutionProvider",
-        max_abs_error=errors,
-        label_flips=flips,
+        found = _with_labels(spec, found, expected, ran.answers, items, bounds.tie)
+    return replace(found, refused=tuple(judge(spec, found, bounds)))
+
+
+def _measured(spec: ModelSpec, expected: Answers, ran: Ran) -> Comparison:
+    summary = ran.answers[spec.summary.name]
+    decided = [figures.decisions(spec, answers, summary) for answers in (expected, ran.answers)]
+    pairs = list(zip(*decided, strict=True))
+    return Comparison(
+        engine=ran.engine,
+        precision=ran.precision,
+        samples=len(summary),
+        max_error={name: float(each.max()) for name, each in figures.errors(expected, ran.answers).items()},
+        mean_error=figures.mean_errors(expected, ran.answers),
+        review_flips=sum(a.needs_review != b.needs_review for a, b in pairs),
+        lost_reviews=sum(a.needs_review and not b.needs_review for a, b in pairs),
+        risk_flips=sum(a.risk_level != b.risk_level for a, b in pairs),
+        heatmap_correlation=figures.correlations(expected, ran.answers),
     )
 
 
-def _differences(spec: ModelSpec, expected: Arrays, got: Arrays) -> tuple[list[str], dict[str, float]]:
-    complaints, errors = [], {}
+def _with_labels(
+    spec: ModelSpec, found: Comparison, expected: Answers, got: Answers, items: Items, tie: float
+) -> Comparison:
+    flips = figures.flipped(expected, got)
+    drift = got["uncertainty"].astype(np.float64) - expected["uncertainty"]
+    return replace(
+        found,
+        label_flips=int(flips.sum()),
+        ties=int((flips & (figures.margins(expected) < tie)).sum()),
+        critical=figures.critical_calls(spec, expected, got, tie),
+        uncertainty_drift=float(drift.mean()),
+        labelled=figures.against_truth(spec, expected, got, items.labels),
+    )
+
+
+def judge(spec: ModelSpec, found: Comparison, bounds: Bounds) -> list[str]:
+    """Why these figures may not be published: a sentence for each bound that they break."""
+    where = f"{found.precision} on {found.engine}, {found.samples} samples"
+    broken = []
+    for name, error in found.max_error.items():
+        bound = bounds.heatmap if name.startswith("heatmap") else bounds.largest
+        if not error <= bound or math.isinf(error):  # NaN counts as infinite, and fails where there is no bound
+            broken.append(f"{where}: {name}: expected max |Δ| ≤ {bound:g}, got {error:.3g}")
+    prediction = spec.outputs[0].name
+    if not found.mean_error[prediction] <= bounds.mean:
+        broken.append(
+            f"{where}: {prediction}: expected mean |Δ| ≤ {bounds.mean:g}, got {found.mean_error[prediction]:.3g}"
+        )
+    allowed = int(bounds.flips * found.samples)
+    if found.label_flips - found.ties > allowed:
+        broken.append(
+            f"{where}: labels: expected at most {allowed} to flip beyond ties of {bounds.tie:g}, "
+            f"got {found.label_flips - found.ties}"
+        )
+    broken += [
+        f"{where}: {label}: expected none of {calls.calls} calls to be lost, got {calls.lost}"
+        for label, calls in found.critical.items()
+        if calls.lost
+    ]
+    broken += [
+        f"{where}: {name}: expected a median correlation ≥ {bounds.correlation:g}, got {value:.3f}"
+        for name, value in found.heatmap_correlation.items()
+        if not value >= bounds.correlation
+    ]
+    return broken
+
+
+def _malformed(spec: ModelSpec, expected: Answers, got: Answers) -> list[str]:
+    """Names, then shapes."""
+    wrong = []
     for output in spec.outputs:
         if output.name not in got:
-            complaints.append(f"{output.name}: missing; the file has {', '.join(got)}")
-            continue
-        want, have = expected[output.name], got[output.name]
-        if want.shape != have.shape:
-            complaints.append(f"{output.name}: shape: expected {want.shape}, got {have.shape}")
-            continue
-        difference = np.abs(want.astype(np.float64) - have.astype(np.float64))
-        errors[output.name] = float(difference.max())
-        bound = spec.gate.heatmap if output.name.startswith("heatmap") else spec.gate.fp32
-        if not errors[output.name] <= bound:  # NaN must fail too
-            worst = int(np.nan_to_num(difference, nan=np.inf).reshape(len(difference), -1).max(1).argmax())
-            complaints.append(f"{output.name}: max|Δ| {errors[output.name]:.3g} > {bound:g} (sample {worst})")
-    return complaints, errors
-
-
-def _run(file: Path, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    count = len(next(iter(inputs.values())))
-    batches = [
-        session.run(names, {name: array[start : start + BATCH] for name, array in inputs.items()})
-        for start in range(0, count, BATCH)
-    ]
-    return {name: np.concatenate([batch[i] for batch in batches]) for i, name in enumerate(names)}
+            wrong.append(f"{output.name}: expected it, the file has {', '.join(got)}")
+        elif got[output.name].shape != expected[output.name].shape:
+            wrong.append(f"{output.name}: shape: expected {expected[output.name].shape}, got {got[output.name].shape}")
+    return wrong

@@ -5,31 +5,48 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from export.artefact import ARTEFACT, VERSION, external, folder_of, shipped_sha256
 from export.digest import recipe_digest, sha256_of, sha256_of_all
+from export.repository import write_choice
 from export.spec import ModelSpec
+from export.wanted import Wanted
 from report.card import FILENAME, Calibration, Card, CardError, WeightsOrigin
 
-TOOLS = ("torch", "torchvision", "torch-geometric", "transformers", "onnx", "onnxscript")
+if TYPE_CHECKING:  # torch and more: not for a start with nothing to export
+    from torch import nn
+
+    from export.parity import Reference
+    from export.pictures import Folder, Items
+    from export.variants import Variant
+
+TOOLS = ("torch", "torchvision", "torch-geometric", "transformers", "onnx", "onnxscript", "onnxruntime", "openvino")
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where checkpoints come from; None and empty where the user gave none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to export, and from what.
 
     Args:
-        checkpoints: a folder with the source projects' files.
-        explicit: checkpoints by model name.
+        checkpoint: None: the weights that are shipped, or random ones.
+        pictures: real ones to compare and calibrate on; None: generated ones.
+        fitted: the temperature; None: the one in the card, if that is of the same weights.
+        wanted: see `export.wanted.Wanted`.
+        report: folder for the gate's report, below it one of each model; None: none is written.
     """
 
-    checkpoints: Path | None
-    explicit: Mapping[str, Path]
+    checkpoint: Path | None = None
+    pictures: Folder | None = None
+    fitted: Calibration | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+    report: Path | None = None
 
 
 class WouldUntrain(ValueError):
@@ -61,7 +78,7 @@ def check_not_untraining(spec: ModelSpec, repository: Path, checkpoint: Path | N
         )
 
 
-def stale(spec: ModelSpec, repository: Path, checkpoint: Path | None) -> str:
+def stale(spec: ModelSpec, repository: Path, order: Order) -> str:
     """Why the model must be exported (again); empty when what is there will do."""
     from export.card import declaration, tool_versions
 
@@ -69,20 +86,32 @@ def stale(spec: ModelSpec, repository: Path, checkpoint: Path | None) -> str:
     card = published(spec, repository)
     if card is None:
         return "not exported yet"
-    listed = card.artefacts.get(ARTEFACT)
-    expected = {} if listed is None else {ARTEFACT: listed.sha256} | listed.external
-    if not expected or not all((folder / name).is_file() for name in expected):
+    expected = {ARTEFACT: ""}
+    for name, artefact in card.artefacts.items():
+        expected |= {name: artefact.sha256} | artefact.external
+    if not all((folder / name).is_file() for name in expected):
         return "artefact missing"
     if any(sha256_of(folder / name) != digest for name, digest in expected.items()):
         return "artefact is not the one in its card"
-    if _other_weights(spec, card, checkpoint):
+    if _other_weights(spec, card, order.checkpoint):
         return "other weights"
     if card.declaration != declaration(spec):
         return "the spec changed"
+    if order.pictures is not None and _other_pictures(spec, card, order.pictures):
+        return "other pictures"
     versions = tool_versions()
     if card.recipe != recipe_digest(spec.name, tools=[versions[tool] for tool in TOOLS]):
         return "the exporter changed"
     return ""
+
+
+def _other_pictures(spec: ModelSpec, card: Card, folder: Folder) -> bool:
+    """Whether a comparison on this folder would be one on other pictures than the card's."""
+    from export.pictures import split
+
+    if not spec.takes_one_picture:
+        return False
+    return tuple(split(folder)[0]) != card.compared.sha256
 
 
 def _other_weights(spec: ModelSpec, card: Card, checkpoint: Path | None) -> bool:
@@ -95,59 +124,99 @@ def _other_weights(spec: ModelSpec, card: Card, checkpoint: Path | None) -> bool
     return shipped_sha256(spec.shipped) != card.weights.checkpoint_sha256
 
 
-def publish(
-    spec: ModelSpec, repository: Path, checkpoint: Path | None, parity_folder: Path | None, fitted: Calibration | None
-) -> Card:
-    """Export, compare with PyTorch, and only then put the artefact and its card in place.
+def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
+    """Export, compare with PyTorch, and only then put the artefacts and their card in place.
 
-    The artefact appears under its name whole or not at all; the card follows it.
+    FP32 must pass or nothing is published; a lower precision that fails is refused by itself. Each
+    artefact appears under its name whole or not at all; the card follows them.
 
     Args:
         spec: the model's declaration.
         repository: where to.
-        checkpoint: None: the weights that are shipped, or random ones.
-        parity_folder: of real pictures; None: generated ones.
-        fitted: the temperature; None: the one in the card, if that is of the same weights.
+        order: see Order.
 
     Raises:
         export.checkpoints.CheckpointError: the checkpoint does not fit.
-        export.parity.ParityError: the artefact does not compute what PyTorch computes.
+        export.parity.ParityError: the FP32 artefact does not compute what PyTorch computes.
     """
     from export import card as cards
-    from export import parity, samples, to_onnx
-    from export.graphs import serving_graph
+    from export import gate_report
     from export.loading import loaded_net
+    from export.variants import variants
 
-    net, weights = loaded_net(spec, checkpoint)
+    net, weights = loaded_net(spec, order.checkpoint)
     folder = folder_of(spec, repository)
-    calibration = fitted or kept_calibration(folder / FILENAME, weights)
-    if parity_folder is not None and [sent.name for sent in spec.step.inputs] == ["image"]:
-        inputs, source = samples.from_folder(spec, parity_folder), f"files of {parity_folder.name}"
-    else:
-        inputs, source = samples.generated(spec, spec.gate.samples), "generated (export.samples)"
+    calibration = order.fitted or kept_calibration(folder / FILENAME, weights)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
-        file = Path(scratch, ARTEFACT)
-        fingerprint = to_onnx.export_onnx(serving_graph(net, spec, calibration.temperature), spec, file)
-        figures = parity.compare(spec, net, file, inputs, source, calibration.temperature)
-        described = cards.artefact(file, precision="fp32", opset=to_onnx.OPSET, fingerprint=fingerprint, parity=figures)
-        versions = cards.tool_versions()
-        external(folder / ARTEFACT).unlink(missing_ok=True)
-        for made in (external(file), file):
-            if made.is_file():
-                os.chmod(made, 0o644)
-                made.replace(folder / made.name)
-    card = Card(
-        model=spec.name,
-        version=VERSION,
-        declaration=cards.declaration(spec),
-        weights=weights,
-        calibration=calibration,
-        recipe=recipe_digest(spec.name, tools=[versions[tool] for tool in TOOLS]),
-        artefacts={ARTEFACT: described},
-    )
+        exported, reference, calibrating = _exported(net, spec, Path(scratch, ARTEFACT), calibration, order.pictures)
+        found = [
+            exported,
+            *variants(reference, calibrating, exported.path, trained=weights.trained, wanted=order.wanted),
+        ]
+        if order.report is not None:
+            gate_report.write(order.report / spec.name, reference, found)
+        good = [variant for variant in found if variant.file and (not variant.why or order.wanted.anyway)]
+        card = Card(
+            model=spec.name,
+            version=VERSION,
+            declaration=cards.declaration(spec),
+            weights=weights,
+            calibration=calibration,
+            recipe=recipe_digest(spec.name, tools=[cards.tool_versions()[tool] for tool in TOOLS]),
+            compared=reference.items.origin,
+            artefacts={variant.name: cards.artefact(variant, anyway=order.wanted.anyway) for variant in good},
+            refused={variant.name: cards.refused(variant) for variant in found if variant not in good},
+        )
+        write_choice(spec, repository, None)  # it was of the files that go now
+        _replace(folder, [variant.path for variant in good])
     card.write(folder)
     return card
+
+
+def _exported(
+    net: nn.Module, spec: ModelSpec, file: Path, calibration: Calibration, pictures: Folder | None
+) -> tuple[Variant, Reference, Items]:
+    """The FP32 file, what every variant is held to, and what finds the ranges of INT8."""
+    from export import to_onnx
+    from export.engines import here
+    from export.graphs import serving_graph
+    from export.parity import ParityError, Reference
+    from export.pictures import gather
+    from export.references import reference
+    from export.suspects import suspects
+    from export.variants import Variant
+
+    compared, calibrating = gather(spec, pictures)
+    fingerprint = to_onnx.export_onnx(serving_graph(net, spec, calibration.temperature), spec, file)
+    expected = reference(net.eval(), spec, compared.inputs, calibration.temperature)
+    held = Reference(
+        spec=spec,
+        expected=expected,
+        items=compared,
+        suspects=cache(lambda: suspects(net, spec, compared, calibration.temperature)),
+    )
+    # OpenVINO may run it in bf16, behind bounds of its own; what it fails is not served that way.
+    comparisons = held.comparisons(file, "fp32", here())
+    if comparisons[0].refused:
+        raise ParityError(
+            f"{spec.name}/{file.name} vs torch ({compared.origin.source})\n  "
+            + "\n  ".join(comparisons[0].refused)
+            + "\nNot published. The graph or the exporter is wrong; see export/graphs."
+        )
+    made = Variant(name=file.name, precision="fp32", file=file, fingerprint=fingerprint, comparisons=comparisons)
+    return made, held, calibrating
+
+
+def _replace(folder: Path, files: Sequence[Path]) -> None:
+    """Put the files into the folder; take away what an earlier export left, plans of other weights above all."""
+    wanted = {part.name: part for file in files for part in (external(file), file) if part.is_file()}
+    for old in (*folder.glob("*.onnx"), *folder.glob("*.onnx.data"), *folder.glob("*.plan")):
+        if old.name not in wanted:
+            old.unlink()
+    for name, made in wanted.items():
+        os.chmod(made, 0o644)
+        made.replace(folder / name)
 
 
 def kept_calibration(file: Path, weights: WeightsOrigin) -> Calibration:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from export.spec import ModelSpec, Step
-from preprocess.rejection import Rejected
 
 TEXTS = (".md", ".txt", ".csv", ".json")  # what lies beside pictures and is none
 MOLECULES = (
@@ -52,22 +51,12 @@ _MAKERS: Mapping[str, Callable[[int], bytes]] = {
 
 def generated(spec: ModelSpec, count: int) -> dict[str, NDArray[np.generic]]:
     """Net inputs of `count` generated items."""
-    return net_inputs(spec.step, *([_MAKERS[sent.name](seed) for seed in range(count)] for sent in spec.step.inputs))
+    return net_inputs(spec.step, *generated_files(spec, range(count)))
 
 
-def from_folder(spec: ModelSpec, folder: Path) -> dict[str, NDArray[np.generic]]:
-    """Net inputs of every picture below `folder`, for a model with one image input.
-
-    Raises:
-        ValueError: no picture, or a file that the model would refuse; the message names it.
-    """
-    files = pictures_below(folder)
-    if not files:
-        raise ValueError(f"PARITY: expected pictures below {folder}, found none")
-    try:
-        return net_inputs(spec.step, [file.read_bytes() for file in files])
-    except Rejected as rejected:
-        raise ValueError(f"PARITY: {files[rejected.item]}: {rejected}. Take it out, or send another.") from rejected
+def generated_files(spec: ModelSpec, seeds: Sequence[int]) -> list[list[bytes]]:
+    """What callers would send, for each of the step's inputs a list of one for each seed."""
+    return [[_MAKERS[sent.name](seed) for seed in seeds] for sent in spec.step.inputs]
 
 
 def pictures_below(folder: Path) -> list[Path]:

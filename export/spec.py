@@ -6,6 +6,7 @@ the decision rules are the report's, which evaluates them.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -115,18 +116,47 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """What an artefact may differ from PyTorch FP32 by, or it is not published.
+class Bounds:
+    """What one precision may differ from PyTorch FP32 by.
 
     Args:
-        fp32: max |Δ| of any figure (probabilities, or log S), onnxruntime's CPU provider.
-        heatmap: max |Δ| of the heat map against autograd, whose scale to 0..1 magnifies rounding.
+        largest: max |Δ| of any figure (probabilities, doubts, log S) but heat maps.
+        mean: mean |Δ| of the prediction (probabilities, or log S).
+        heatmap: max |Δ| of a heat map, whose scale to 0..1 magnifies rounding.
+        correlation: median Pearson correlation of the heat maps, at least.
+        tie: a label may flip where PyTorch's two highest probabilities lie closer than this.
+        flips: share of the labels that may flip besides.
+    """
+
+    largest: float = math.inf
+    mean: float = math.inf
+    heatmap: float = math.inf
+    correlation: float = 0.95
+    tie: float = 0.0
+    flips: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What an artefact must hold to, or it is not published.
+
+    Args:
+        fp32, fp16, bf16, int8: by what its encoder computes in.
+        critical: labels none of whose calls may be lost: predicted, or at their operating point.
         samples: how many generated inputs are compared where no real ones are given.
     """
 
-    fp32: float = 1e-4
-    heatmap: float = 1e-3
+    fp32: Bounds = Bounds(largest=1e-4, heatmap=1e-3, tie=1e-4)
+    fp16: Bounds = Bounds(largest=0.01, tie=0.01)
+    bf16: Bounds = Bounds(largest=0.03, tie=0.03)
+    int8: Bounds = Bounds(mean=0.05, flips=0.01)
+    critical: tuple[str, ...] = ()
     samples: int = 8
+
+    def bounds(self, precision: str) -> Bounds:
+        """Of "fp32", "fp16", "bf16" or "int8"."""
+        found: Bounds = getattr(self, precision)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +182,7 @@ class ModelSpec:
         head: submodule from the pooled features to the logits.
         mc_passes: seeded dropout masks on the head; 0 where the network has no dropout.
         max_batch: the largest batch of the net.
-        cpu_accelerator: "openvino" lets a CPU with bf16 units run the FP32 file in bf16.
+        unsupported: (precision, measured reason) of those that are not made: "fp16", "int8".
         on_request: too large for every machine: exported and served only where MODELS asks for it.
         rules: see Rules.
         gate: see Gate.
@@ -179,7 +209,7 @@ class ModelSpec:
     head: str = ""
     mc_passes: int = 0
     max_batch: int = 16
-    cpu_accelerator: Literal["openvino"] | None = None
+    unsupported: tuple[tuple[str, str], ...] = ()
     on_request: bool = False
     rules: Rules = field(default_factory=Rules)
     gate: Gate = field(default_factory=Gate)
@@ -212,7 +242,7 @@ class ModelSpec:
                 f"spec {self.name}: rules.review_below_confidence: expected more than 1 / {len(self.labels)} or None, "
                 f"got {threshold:g}: no answer can be less sure"
             )
-        labels = {point.label for point in self.rules.operating_points}
+        labels = {point.label for point in self.rules.operating_points} | set(self.gate.critical)
         labels |= {label for label, _ in self.rules.not_applicable}
         if unknown := sorted(labels - set(self.labels)):
             raise ValueError(f"spec {self.name}: rules: expected some of {self.labels}, got {', '.join(unknown)}")
@@ -228,6 +258,11 @@ class ModelSpec:
     def net(self) -> str:
         """The Triton model that runs the network itself."""
         return f"{self.name}_net"
+
+    @property
+    def takes_one_picture(self) -> bool:
+        """Whether a folder of files can be sent to it, one by one."""
+        return [sent.name for sent in self.step.inputs] == ["image"]
 
     @property
     def summary_fields(self) -> tuple[str, ...]:

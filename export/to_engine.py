@@ -16,14 +16,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from export.builder_config import configured, targets, timing_cache
 from export.digest import sha256_of
-from export.gpu import compute_capability
-from export.onnx_network import Parsed, layers, parse, tensors
-from export.plan import CacheUse, EngineError, Plan, Precision, write_whole
-from export.plan_check import ARITHMETIC, Layer, check_precision, check_tensors, counts, inspected
-from export.shapes import batch_range, ranges
+from export.plans.check import ARITHMETIC, Layer, check_precision, check_tensors, counts, inspected
+from export.plans.config import configured, targets, timing_cache
+from export.plans.gpu import compute_capability
+from export.plans.network import Parsed, layers, parse, tensors
+from export.plans.plan import CacheUse, EngineError, Precision, write_whole
+from export.plans.shapes import batch_range, ranges
 from export.spec import ModelSpec
+from report.plan import Plan
 
 _LOG = logging.getLogger(__name__)
 

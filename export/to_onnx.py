@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,11 +53,38 @@ def export_onnx(graph: ServingGraph, spec: ModelSpec, file: Path) -> tuple[int, 
     if program is None:
         raise RuntimeError(f"{spec.name}: torch.onnx.export returned nothing")
     model = program.model_proto
+    _name_nodes(model)
     _strip(model)
+    return write_stamped(model, file)
+
+
+def write_stamped(model: onnx.ModelProto, file: Path) -> tuple[int, int]:
+    """Give the model the fingerprint of its content, write it, and return the fingerprint."""
     fingerprint = _stamp(model)
     _write(model, file)
     onnx.checker.check_model(file)
     return fingerprint
+
+
+def _name_nodes(model: onnx.ModelProto) -> None:
+    """Call each node after its place in the PyTorch module: "encoder.body.layer1.0.conv1/Conv".
+
+    After its weights where it has any: a convolution that swallowed its batch norm would bear that one's name.
+    """
+    weights = {tensor.name for tensor in model.graph.initializer}
+    seen: Counter[str] = Counter()
+    for node in model.graph.node:
+        scopes = [prop.value for prop in node.metadata_props if prop.key == "pkg.torch.onnx.name_scopes"]
+        path = _module(ast.literal_eval(scopes[0]) if scopes else [])
+        own = [name for name in node.input if name in weights and name.endswith(".weight")]
+        name = f"{own[0].removesuffix('.weight') if own else path}/{node.op_type}"
+        seen[name] += 1
+        node.name = name if seen[name] == 1 else f"{name}_{seen[name]}"
+
+
+def _module(scopes: list[str]) -> str:
+    """The innermost module of a node: the exporter lists them from "" inwards, and the operation last."""
+    return scopes[-2] if scopes[:1] == [""] else ""
 
 
 def _write(model: onnx.ModelProto, file: Path) -> None:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from report.card import Artefact, Card
 from report.decision import decide
 
+PROFILE_VARIABLE = "MEDSERVE_PROFILE"  # set by the launcher for the workers
+CPU_PROFILE = "cpu"  # configs/cpu.pbtxt: this machine's own choice
 PRESENT = "present:"  # before the name of a picture: whether it was sent
 SUM_TOLERANCE = 1e-2  # half precision keeps a sum of probabilities within a thousandth
 
@@ -32,13 +34,15 @@ class Reporter:
     Args:
         cards: all cards of the repository.
         preprocessing: version of the pre-processing that runs beside it.
+        profile: the configs that the server was started with; "cpu" serves each card's choice.
 
     Raises:
         ValueError: two artefacts with one fingerprint.
     """
 
-    def __init__(self, cards: Iterable[Card], preprocessing: str) -> None:
+    def __init__(self, cards: Iterable[Card], preprocessing: str, profile: str = "") -> None:
         self._preprocessing = preprocessing
+        self._profile = profile
         self._known: dict[tuple[int, int], tuple[Card, str, Artefact]] = {}
         for card in cards:
             for name, artefact in card.artefacts.items():
@@ -86,23 +90,26 @@ class Reporter:
         return origin
 
     def _provenance(self, card: Card, name: str, artefact: Artefact) -> dict[str, Any]:
-        return {
+        choice = card.choice if self._profile == CPU_PROFILE else None
+        chosen = choice is not None and choice.artefact == name
+        provenance = {
             "model_version": card.version,
             "artefact": name,
             "artefact_sha256": artefact.sha256,
-            "precision": artefact.precision,
+            "precision": choice.precision if choice and chosen else artefact.precision,
             "weights": "trained" if card.weights.trained else "untrained",
             "checkpoint_sha256": card.weights.checkpoint_sha256,
             "temperature": card.calibration.temperature,
             "calibrated": card.calibration.fit is not None,
             "preprocessing": self._preprocessing,
         }
+        return provenance | ({"published_anyway": artefact.published_anyway} if artefact.published_anyway else {})
 
 
 def _findings(card: Card, figures: dict[str, float]) -> dict[str, Any]:
     found = _classified(card, figures) if card.declaration.labels else _regressed(card, figures)
-    decision = decide(card, figures, found.get("confidence"))
     rules = card.declaration.rules
+    decision = decide(rules, figures, found.get("confidence"), trained=card.weights.trained)
     if rules.operating_points:
         found["alerts"] = [
             {"label": point.label, "probability": figures[f"probability:{point.label}"], "at_least": point.at_least}

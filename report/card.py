@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from report.comparison import Comparison, PictureSet
 from report.declaration import Declaration
+from report.plan import Plan
 
-SCHEMA = 2
+SCHEMA = 3
 FILENAME = "card.json"
 
 
@@ -72,13 +73,37 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quantised:
+    """How a file got its eight bits.
+
+    Args:
+        form: of the Q/DQ pairs: "symmetric", which TensorRT takes, or "unsigned", which keeps a bit more.
+        ranges: how the activations' ranges were found.
+        calibrated: the pictures they were found on.
+        layers: how many carry eight bits.
+        kept: layers in higher precision, because the gate asked for it, most harmful first.
+        looks: how often the gate was asked before it was content, or given up.
+    """
+
+    form: str
+    ranges: str
+    calibrated: PictureSet
+    layers: int
+    kept: tuple[str, ...] = ()
+    looks: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artefact:
     """One file that a server can load.
 
     Args:
+        precision: of its encoder; what follows it stays in FP32.
         fingerprint: the two constants that the file puts first into its `summary`.
         external: name → SHA-256 of files beside it that hold its weights.
-        parity: the comparison with PyTorch FP32: samples, source, errors by output.
+        comparisons: with PyTorch FP32, one for each engine that can run it here.
+        quantised: None where it has no eight-bit layers.
+        published_anyway: the reason that somebody gave for publishing what the gate refused; "" where it passed.
         tools: versions that made it.
         created: UTC, ISO 8601.
     """
@@ -88,10 +113,49 @@ class Artefact:
     precision: str
     opset: int
     fingerprint: tuple[int, int]
-    parity: dict[str, Any]
+    comparisons: tuple[Comparison, ...]
     tools: dict[str, str]
     created: str
     external: dict[str, str] = field(default_factory=dict)
+    quantised: Quantised | None = None
+    published_anyway: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A variant that is not there, and why.
+
+    Args:
+        precision: that it would have had.
+        why: sentences.
+        size_bytes: of the file that was made and thrown away; 0 where none was made.
+        comparisons, quantised: as in Artefact, where it came that far.
+    """
+
+    precision: str
+    why: tuple[str, ...]
+    size_bytes: int = 0
+    comparisons: tuple[Comparison, ...] = ()
+    quantised: Quantised | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What serves this model best on one kind of CPU: the profile "cpu".
+
+    Args:
+        artefact: by file name.
+        engine: that runs it.
+        precision: that its encoder is computed in there.
+        cpu: the features of that CPU which decide it; another CPU needs a choice of its own.
+        speeds: "artefact engine" → how many times as fast as fp32.onnx on onnxruntime, at each batch size.
+    """
+
+    artefact: str
+    engine: str
+    precision: str
+    cpu: tuple[str, ...]
+    speeds: dict[str, dict[int, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +166,11 @@ class Card:
         model: the name that callers use.
         version: Triton's version folder.
         recipe: digest of the sources and tools that decide what the files compute.
+        compared: what every comparison was made on.
         artefacts: by file name.
+        refused: by file name: variants that were not made, or did not pass their gate.
+        plans: by file name, of those that were built into the repository.
+        choice: None until `python -m export tune`.
     """
 
     model: str
@@ -111,7 +179,11 @@ class Card:
     weights: WeightsOrigin
     calibration: Calibration
     recipe: str
+    compared: PictureSet
     artefacts: dict[str, Artefact]
+    refused: dict[str, Refused] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    choice: Choice | None = None
     schema: int = SCHEMA
 
     def write(self, folder: Path) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from report.card import Card
-from report.rules import OperatingPoint, RiskLevel
+from report.rules import OperatingPoint, RiskLevel, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +22,17 @@ class Decision:
     alerts: tuple[OperatingPoint, ...]
 
 
-def decide(card: Card, figures: Mapping[str, float], confidence: float | None) -> Decision:
+def decide(rules: Rules, figures: Mapping[str, float], confidence: float | None, *, trained: bool) -> Decision:
     """Apply a model's rules to one answer.
 
     Args:
-        card: the model's card.
-        figures: of the answer, by the names in `card.declaration.summary_fields`.
+        rules: the model's.
+        figures: of the answer, by the names in `Declaration.summary_fields`.
         confidence: the highest probability, 0..1; None for a regression.
+        trained: whether its weights were.
     """
-    rules = card.declaration.rules
     reasons: list[str] = []
-    if not card.weights.trained:
+    if not trained:
         reasons.append("weights: untrained; the answer means nothing")
     threshold = rules.review_below_confidence
     if threshold is not None and confidence is not None and confidence < threshold:

@@ -35,8 +35,17 @@ def _described(card: Card) -> dict[str, Any]:
     whole: dict[str, Any] = msgspec.to_builtins(card)
     declaration = whole.pop("declaration")
     del whole["schema"], whole["recipe"], whole["model"]
+    # One digest for each picture is for the exporter alone.
     for artefact in whole["artefacts"].values():
         del artefact["fingerprint"]
+    for made in (*whole["artefacts"].values(), *whole["refused"].values()):
+        if made["quantised"]:
+            _count(made["quantised"]["calibrated"])
+    _count(whole["compared"])
     if fit := whole["calibration"]["fit"]:
-        del fit["sha256"]  # one for each picture; for the exporter alone
+        del fit["sha256"]
     return declaration | whole
+
+
+def _count(pictures: dict[str, Any]) -> None:
+    pictures["pictures"] = len(pictures.pop("sha256"))

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from report.answer import CPU_PROFILE
 from report.card import Card
 from server import preflight
 from server.banner import banner
 from server.leftovers import clean_up, own_tag, prune_cache
+from server.machine import cpu_features
 from server.repository import Repository, RepositoryError
 from server.supervisor import CACHE, Plan, Stop, serve
 from server.triton import Address, TritonError
@@ -44,6 +46,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     parser.add_argument("--runtime", type=Path, default=Path(".run"), help="folder for this run's own files")
     parser.add_argument("--models", default=variable("MODELS", ""), help="names, separated by commas, or all")
+    parser.add_argument(
+        "--profile",
+        default=variable("PROFILE", CPU_PROFILE),
+        help='configs to serve: "cpu" is this machine\'s own choice, "" plain FP32',
+    )
     parser.add_argument("--host", default=variable("HOST") or "127.0.0.1")
     parser.add_argument("--http-port", default=variable("HTTP_PORT") or "8000")
     parser.add_argument("--grpc-port", default=variable("GRPC_PORT") or "8001")
@@ -59,7 +66,7 @@ def _run(options: argparse.Namespace, tag: str) -> None:
     asked = {"HTTP_PORT": options.http_port, "GRPC_PORT": options.grpc_port, "METRICS_PORT": options.metrics_port}
     address = Address(host, *(preflight.port_number(variable, text) for variable, text in asked.items()))
     wheel = find_wheel()
-    repository = Repository.read(options.repository)
+    repository = Repository.read(options.repository, options.profile)
     names = list(dict.fromkeys(filter(None, map(str.strip, options.models.split(",")))))
     models = repository.chosen(names)
     needed = repository.closure(models)
@@ -83,8 +90,10 @@ def _run(options: argparse.Namespace, tag: str) -> None:
 def _check(address: Address, repository: Repository, needed: Sequence[str]) -> list[Card]:
     ports = {"HTTP_PORT": address.http, "GRPC_PORT": address.grpc, "METRICS_PORT": address.metrics}
     preflight.check_ports(address.host, ports)
+    preflight.check_servable(repository, needed)
     preflight.check_shared_memory(repository.workers(needed))
     cards = preflight.check_artefacts(repository.artefacts(needed))
+    preflight.check_choices(cards, repository, cpu_features())
     for card in cards:
         if not card.weights.trained:
             print(f"serve: {card.model}: weights: untrained; its answers mean nothing", file=sys.stderr)

@@ -9,6 +9,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
+from report.answer import CPU_PROFILE
+
 CONFIG = "config.pbtxt"
 DESCRIBE = "describe"
 ON_REQUEST = "on_request"  # parameter of an ensemble that is too large to be served unless it is asked for
@@ -24,19 +26,29 @@ class Repository:
 
     folder: Path
     configs: dict[str, pb.ModelConfig]
+    profile: str
 
     @classmethod
-    def read(cls, folder: Path) -> Repository:
-        """Raises RepositoryError for an empty folder or a config that is not Triton's."""
+    def read(cls, folder: Path, profile: str = "") -> Repository:
+        """Each model's configs/<profile>.pbtxt where it has one, else its config.pbtxt: as Triton itself chooses.
+
+        Raises:
+            RepositoryError: an empty folder, a profile that no model has, or a config that is not Triton's.
+        """
         configs = {}
-        for file in sorted(folder.glob(f"*/{CONFIG}")):
+        known = {CPU_PROFILE} | {file.stem for file in folder.glob("*/configs/*.pbtxt")}
+        if profile and profile not in known:
+            raise RepositoryError(f"PROFILE: expected one of {', '.join(sorted(known))}, got {profile}")
+        for plain in sorted(folder.glob(f"*/{CONFIG}")):
+            own = plain.parent / "configs" / f"{profile}.pbtxt"
+            file = own if profile and own.is_file() else plain
             try:
-                configs[file.parent.name] = text_format.Parse(file.read_text("utf-8"), pb.ModelConfig())
+                configs[plain.parent.name] = text_format.Parse(file.read_text("utf-8"), pb.ModelConfig())
             except text_format.ParseError as exc:
                 raise RepositoryError(f"{file}: {exc}") from exc
         if not configs:
             raise RepositoryError(f"{folder}: expected models with a {CONFIG}, found none")
-        return cls(folder, configs)
+        return cls(folder, configs, profile)
 
     def callable_models(self) -> list[str]:
         """The ensembles: what users call."""

@@ -86,7 +86,14 @@ def _start(plan: Plan) -> Triton:
     cache = plan.runtime / CACHE
     cache.mkdir(parents=True, exist_ok=True)
     triton = Triton(
-        plan.wheel, folder / "models", folder / "backends", cache, plan.tag, plan.address, verbose=plan.verbose
+        plan.wheel,
+        folder / "models",
+        folder / "backends",
+        cache,
+        plan.tag,
+        plan.address,
+        profile=plan.repository.profile,
+        verbose=plan.verbose,
     )
     try:
         triton.wait_until_ready(plan.needed, lambda model: _say(f"ready: {model}"))

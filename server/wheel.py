@@ -10,6 +10,8 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from report.answer import PROFILE_VARIABLE
+
 PACKAGES = Path(__file__).resolve().parent.parent  # where our packages are imported from
 OUR_BACKEND = Path(__file__).resolve().parent / "backends" / "onnxruntime" / "model.py"
 
@@ -75,7 +77,7 @@ def lay_out_backends(wheel: Wheel, folder: Path) -> None:
     shutil.copy(OUR_BACKEND, ours)
 
 
-def environment(wheel: Wheel, cache: Path) -> dict[str, str]:
+def environment(wheel: Wheel, cache: Path, profile: str) -> dict[str, str]:
     """The server's environment: this interpreter for its workers, our packages, a compile cache."""
     own = dict(os.environ)
     libpython = sysconfig.get_config_var("LIBDIR") or ""
@@ -87,5 +89,6 @@ def environment(wheel: Wheel, cache: Path) -> dict[str, str]:
     # The worker embeds the `python3` that it finds first.
     own["PATH"] = os.pathsep.join((str(Path(sys.prefix, "bin")), own.get("PATH", "")))
     own["MEDSERVE_CACHE_DIR"] = str(cache)
+    own[PROFILE_VARIABLE] = profile
     own["PYTHONDONTWRITEBYTECODE"] = "1"
     return own

@@ -57,12 +57,12 @@ def checkpoints() -> Path | None:
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | None) -> Path:
     """A freshly exported repository with every model; trained where the sample checkpoints are."""
-    from export.publish import publish
+    from export.publish import Order, publish
     from tests.specs import LARGE, affordable_specs
 
     folder = tmp_path_factory.mktemp("exported") / "model_repository"
     run_export(folder, checkpoints=checkpoints)
-    publish(affordable_specs()[LARGE], folder, None, None, None)
+    publish(affordable_specs()[LARGE], folder, Order())
     return folder
 
 

@@ -16,7 +16,7 @@ PACKAGES |= {"benchmarks": "benchmarks"}
 PACKAGES |= {"medserve": "client/src/medserve", "model_repository": "model_repository"}
 # package → packages of ours that it may import.
 ALLOWED = {
-    "export": {"preprocess", "report"},
+    "export": {"preprocess", "report", "server"},  # the engines that serve are those that are compared and timed
     "preprocess": set(),
     "report": set(),
     "server": {"report"},
@@ -26,14 +26,18 @@ ALLOWED = {
 }
 # Inside export: spec ← rooms ← tools ← command line. A module may import those of its own or an earlier line.
 LAYERS = [
-    {"export.spec", "export.digest", "export.gpu", "export.plan"},
-    {"export.steps", "export.outputs", "export.staging", "export.artefact", "export.shapes", "export.plan_check"},
-    {"export.models", "export.nets"},
-    {"export.checkpoints", "export.graphs", "export.samples", "export.adapters"},
-    {"export.loading", "export.references", "export.onnx_network", "export.builder_config"},
-    {"export.to_onnx", "export.parity", "export.repository", "export.calibrate", "export.training", "export.to_engine"},
-    {"export.card", "export.model_card"},
+    {"export.spec", "export.digest", "export.wanted"},
+    {"export.steps", "export.outputs", "export.staging", "export.artefact", "export.precision.nodes"},
+    {"export.models", "export.nets", "export.figures", "export.plans"},
+    {"export.checkpoints", "export.graphs", "export.samples", "export.adapters", "export.sources", "export.profiles"},
+    {"export.loading", "export.references", "export.pictures", "export.engines", "export.suspects"},
+    {"export.to_onnx", "export.to_engine", "export.parity", "export.repository", "export.calibrate", "export.training"},
+    {"export.precision"},
+    {"export.variants", "export.tune", "export.plan_all", "export.gate_plots"},
+    {"export.card", "export.model_card", "export.precision_table", "export.gate_report"},
     {"export.publish"},
+    {"export.mobile"},
+    {"export.commands"},
     {"export.__main__"},
 ]
 
@@ -124,8 +128,8 @@ def test_specs_load_no_torch() -> None:
 
 def test_a_start_with_nothing_to_export_imports_no_torch(repository: Path) -> None:
     code = (
-        "import sys, pathlib; from export.models import all_specs; from export.publish import stale; "
-        f"found = [stale(s, pathlib.Path({str(repository)!r}), None) for s in all_specs().values()]; "
+        "import sys, pathlib; from export.models import all_specs; from export.publish import Order, stale; "
+        f"found = [stale(s, pathlib.Path({str(repository)!r}), Order()) for s in all_specs().values()]; "
         "print(found, 'torch' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

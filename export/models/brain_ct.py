@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.outputs import NOT_FOR_DIAGNOSIS, classifier_outputs
-from export.spec import Explained, ModelSpec, Weights
+from export.spec import Explained, Gate, ModelSpec, Weights
 from export.steps import PREPROCESS_CT
 from report.rules import Rules
 
@@ -33,8 +33,8 @@ SPEC = ModelSpec(
     labels=LABELS,
     explained=(Explained(input="image", pixels="pixels", feature_map="layer4", heatmap="heatmap"),),
     head="fc",
-    cpu_accelerator="openvino",
     rules=Rules(review_below_confidence=0.70),
+    gate=Gate(critical=("Tumor",)),
     intended_use="One axial CT slice of the brain; research only.",
     limits=(
         "A DICOM slice without a window is shown in the brain window, 40 ± 40 HU; a PNG is taken as it is.",

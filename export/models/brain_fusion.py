@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.outputs import NOT_FOR_DIAGNOSIS, classifier_outputs, staging_outputs
-from export.spec import Explained, ModelSpec, Weights
+from export.spec import Explained, Gate, ModelSpec, Weights
 from export.staging import STAGING_FIGURES, STAGING_LIMITS, STAGING_RULES
 from export.steps import PREPROCESS_CT_MRI
 
@@ -44,8 +44,8 @@ SPEC = ModelSpec(
         for modality in MODALITIES
     ),
     head="classifier",
-    cpu_accelerator="openvino",
     rules=STAGING_RULES,
+    gate=Gate(critical=("Malignant",)),
     intended_use="One CT slice and one MRI slice of the same brain; research only.",
     limits=(
         *STAGING_LIMITS,

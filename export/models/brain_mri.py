@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.outputs import NOT_FOR_DIAGNOSIS, classifier_outputs, staging_outputs
-from export.spec import Explained, ModelSpec, Weights
+from export.spec import Explained, Gate, ModelSpec, Weights
 from export.staging import STAGING_FIGURES, STAGING_LIMITS, STAGING_RULES
 from export.steps import PREPROCESS_MRI
 
@@ -34,8 +34,8 @@ SPEC = ModelSpec(
     labels=LABELS,
     explained=(Explained(input="image", pixels="pixels", feature_map="encoders.mri.layer4", heatmap="heatmap"),),
     head="classifier",
-    cpu_accelerator="openvino",
     rules=STAGING_RULES,
+    gate=Gate(critical=("Malignant",)),
     intended_use="One MRI slice of the brain; research only.",
     limits=(*STAGING_LIMITS, "One slice, not a volume. Its checkpoint's file name and key names are assumed."),
     disclaimer=NOT_FOR_DIAGNOSIS,

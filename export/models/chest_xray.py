@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.outputs import NOT_FOR_DIAGNOSIS, classifier_outputs
-from export.spec import Explained, ModelSpec, Weights
+from export.spec import Explained, Gate, ModelSpec, Weights
 from export.steps import PREPROCESS_XRAY
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SPEC = ModelSpec(
     labels=LABELS,
     explained=(Explained(input="image", pixels="pixels", feature_map="layer4", heatmap="heatmap"),),
     head="fc",
-    cpu_accelerator="openvino",
+    gate=Gate(critical=("COVID-19",)),
     intended_use="Frontal chest radiographs of adults; research only.",
     limits=("Lateral films are refused where the DICOM file says so; a PNG does not say.",),
     disclaimer=NOT_FOR_DIAGNOSIS,

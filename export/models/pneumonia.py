@@ -35,7 +35,6 @@ SPEC = ModelSpec(
     explained=(Explained(input="image", pixels="pixels", feature_map="features", heatmap="heatmap"),),
     head="classifier",
     mc_passes=20,
-    cpu_accelerator="openvino",
     rules=Rules(review_below_confidence=0.70),
     intended_use="Frontal chest radiographs; research only.",
     disclaimer=NOT_FOR_DIAGNOSIS,

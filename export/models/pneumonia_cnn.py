@@ -35,7 +35,6 @@ SPEC = ModelSpec(
     explained=(Explained(input="image", pixels="pixels", feature_map="features", heatmap="heatmap"),),
     head="classifier",
     mc_passes=20,
-    cpu_accelerator="openvino",
     rules=Rules(
         review_below_confidence=None,  # its risk levels decide
         risk_levels=(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export.outputs import NOT_FOR_DIAGNOSIS, UNCERTAIN_PARTS, classifier_outputs
-from export.spec import Explained, ModelSpec, Weights
+from export.spec import Explained, Gate, ModelSpec, Weights
 from export.steps import PREPROCESS_SKIN
 from report.rules import OperatingPoint, Rules
 
@@ -50,9 +50,9 @@ SPEC = ModelSpec(
     head="fc",
     mc_passes=20,
     rules=Rules(operating_points=(OperatingPoint(label="melanoma", at_least=0.2),)),
+    gate=Gate(critical=("melanoma",)),
     intended_use="Dermoscopic photographs of one lesion; research only.",
     limits=(
-        "FP32 on CPUs: what bf16 does to its melanoma alerts has not been measured.",
         "The source project names neither the rate of its dropout (0.5 is assumed) nor a melanoma threshold "
         "(0.2 is the house's).",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.spec import Gate, ModelSpec, Shipped, Tensor, Weights
+from export.spec import Bounds, Gate, ModelSpec, Shipped, Tensor, Weights
 from export.steps import FEATURIZE_MOLECULE
 from report.declaration import Interval
 from report.rules import Rules
@@ -55,7 +55,14 @@ SPEC = ModelSpec(
     interval=Interval(lower="lower", upper="upper", level=0.9),
     max_batch=64,
     rules=Rules(review_above=(("unknown_atoms", 0.0),)),
-    gate=Gate(fp32=1e-3),
+    unsupported=(
+        (
+            "int8",
+            "measured on 1,064 molecules of ESOL, 64 others for calibration: log S moves by up to 1.64, by 0.03 on "
+            "average, and OpenVINO is slower than with bf16 (1.4 against 2.0 times FP32 at batch 8)",
+        ),
+    ),
+    gate=Gate(fp32=Bounds(largest=1e-3), fp16=Bounds(largest=0.02), bf16=Bounds(largest=0.05)),
     intended_use="Small organic molecules like those of ESOL; research only.",
     limits=(
         "The shipped weights miss the R² of 0.92 that was asked for; their 90 % interval held 84 % of their own test "

@@ -11,10 +11,11 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from export.calibrate import _check_alerts, calibrate, cross_validated, ece, fit_temperature, nll, read_labelled
+from export.calibrate import _check_alerts, _softmax, calibrate, cross_validated, fit_temperature, nll, read_labelled
+from export.figures import ece
 from export.models import all_specs
-from export.publish import kept_calibration, publish
-from export.samples import from_folder, picture
+from export.publish import Order, kept_calibration, publish
+from export.samples import net_inputs, picture, pictures_below
 from report.card import Card, WeightsOrigin
 from tests.conftest import ROOT, SampleData
 
@@ -41,13 +42,14 @@ def test_calibration_lowers_nll_and_ece_of_pictures_it_has_not_seen() -> None:
     logits, labels = _overconfident()
     held_out = cross_validated(logits, labels)
     assert nll(held_out, labels) < nll(logits, labels)
-    assert ece(held_out, labels) < 0.5 * ece(logits, labels)
+    assert ece(_softmax(held_out), labels) < 0.5 * ece(_softmax(logits), labels)
     assert (held_out.argmax(1) == logits.argmax(1)).all()
 
 
 def test_ece_by_hand() -> None:
-    logits = np.log(np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.2, 0.8]]))
-    assert ece(logits, np.array([0, 1, 1, 1])) == pytest.approx(0.5 * abs(0.9 - 0.5) + 0.5 * abs(0.8 - 1.0))
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.2, 0.8]])
+    logits = np.log(probabilities)
+    assert ece(probabilities, np.array([0, 1, 1, 1])) == pytest.approx(0.5 * abs(0.9 - 0.5) + 0.5 * abs(0.8 - 1.0))
     assert nll(logits, np.array([0, 1, 1, 1])) == pytest.approx(-np.log([0.9, 0.1, 0.8, 0.8]).mean())
 
 
@@ -100,7 +102,7 @@ def test_a_sample_checkpoint_is_calibrated(sample_data: SampleData, checkpoints:
         pytest.skip("needs the sample checkpoints")
     films = sample_data.folder / "data" / "cxr"
     repository = tmp_path / "repository"
-    before = publish(SPEC, repository, checkpoints / SPEC.weights.filename, None, None)
+    before = publish(SPEC, repository, Order(checkpoint=checkpoints / SPEC.weights.filename))
     folder = repository / SPEC.net / "1"
     shutil.copy(folder / "fp32.onnx", tmp_path / "before.onnx")
     command = [sys.executable, "-m", "export", "calibrate", SPEC.name, "--images", str(films)]
@@ -117,15 +119,15 @@ def test_a_sample_checkpoint_is_calibrated(sample_data: SampleData, checkpoints:
     assert fit.ece_after < fit.ece_before
     assert f"temperature {card.calibration.temperature:.4f}" in result.stdout
     assert before.artefacts["fp32.onnx"].fingerprint != card.artefacts["fp32.onnx"].fingerprint
-    pixels = from_folder(SPEC, films)["pixels"]
+    pixels = net_inputs(SPEC.step, [file.read_bytes() for file in pictures_below(films)])["pixels"]
     plain, calibrated = (_probabilities(file, pixels) for file in (tmp_path / "before.onnx", folder / "fp32.onnx"))
     assert len(pixels) == 161
     assert (plain.argmax(1) == calibrated.argmax(1)).all()
     assert np.abs(plain - calibrated).max() > 0.01
     # An export for another reason keeps the temperature; another checkpoint does not.
-    again = publish(SPEC, repository, checkpoints / SPEC.weights.filename, None, None)
+    again = publish(SPEC, repository, Order(checkpoint=checkpoints / SPEC.weights.filename))
     assert again.calibration == card.calibration
-    assert publish(SPEC, repository, None, None, None).calibration.fit is None
+    assert publish(SPEC, repository, Order()).calibration.fit is None
 
 
 def test_a_temperature_that_loses_a_melanoma_is_refused() -> None:

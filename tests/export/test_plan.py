@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from export.models import all_specs
-from export.plan import COMPUTE_CAPABILITIES, EngineError, check_served_by, plan_name, write_whole
-from export.plan_check import Found, Layer, check_precision, check_tensors, counts, inspected
-from export.shapes import Range, batch_range, ranges
+from export.plans.check import Found, Layer, check_precision, check_tensors, counts, inspected
+from export.plans.plan import COMPUTE_CAPABILITIES, EngineError, check_served_by, plan_name, write_whole
+from export.plans.shapes import Range, batch_range, ranges
 from preprocess.molecule import BUCKETS
 from tests.export import tiny
 

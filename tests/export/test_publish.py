@@ -15,14 +15,19 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from export import parity, samples
+from export import parity
 from export.artefact import folder_of
 from export.checkpoints import CheckpointError
 from export.graphs import serving_graph
 from export.models import all_specs, select
-from export.publish import WouldUntrain, check_not_untraining, publish, stale
+from export.pictures import gather
+from export.publish import Order, WouldUntrain, check_not_untraining, publish, stale
+from export.references import reference
 from export.repository import differing, write
+from export.spec import Bounds
 from export.to_onnx import export_onnx
+from export.wanted import Wanted
+from report.answer import Reporter
 from report.card import Card, CardError
 from tests.conftest import ROOT, copy_repository, replace_file, run_export
 from tests.specs import LARGE, affordable_specs
@@ -36,7 +41,7 @@ IMAGE_SPEC = all_specs()["pneumonia_cnn"]
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("solubility") / "repository"
     write(list(all_specs().values()), folder)
-    publish(SPEC, folder, None, None, None)
+    publish(SPEC, folder, Order())
     return folder
 
 
@@ -53,8 +58,8 @@ def test_the_card_describes_the_file(exported: Path) -> None:
     assert all(0 <= part < 1 << 24 for part in artefact.fingerprint)
     assert artefact.opset == onnx.load(folder / "fp32.onnx").opset_import[0].version == 18
     assert card.weights.trained is False
-    assert set(artefact.parity["max_abs_error"]) == {"log_s", "interval"}
-    assert [path.name for path in sorted(folder.iterdir())] == ["card.json", "fp32.onnx"]
+    assert set(artefact.comparisons[0].max_error) == {"log_s", "interval"}
+    assert [path.name for path in sorted(folder.iterdir())] == ["card.json", "fp16.onnx", "fp32.onnx"]
 
 
 def test_the_file_names_no_path_of_this_machine(exported: Path) -> None:
@@ -87,7 +92,7 @@ def test_trained_weights_are_not_replaced_by_untrained_ones(tmp_path: Path) -> N
     assert "was trained" in caught.value.stderr
     assert Card.read(card).weights.trained
     whole = card.read_text()
-    for damaged in (whole.replace('"schema": 2', '"schema": 0'), whole[:100]):
+    for damaged in (whole.replace('"schema": 3', '"schema": 0'), whole[:100]):
         replace_file(card, damaged)
         with pytest.raises(subprocess.CalledProcessError):
             run_export(folder, models="solubility")
@@ -104,28 +109,16 @@ def test_trained_weights_are_not_replaced_by_untrained_ones(tmp_path: Path) -> N
 def test_every_model_is_published(spec, repository: Path) -> None:
     card = Card.read(repository / spec.net / "1" / "card.json")
     artefact = card.artefacts["fp32.onnx"]
-    assert artefact.parity["label_flips"] == 0
-    assert set(artefact.parity["max_abs_error"]) == {output.name for output in spec.outputs}
+    assert artefact.comparisons[0].label_flips == 0
+    assert set(artefact.comparisons[0].max_error) == {output.name for output in spec.outputs}
 
 
 @pytest.mark.parametrize("name", ["pneumonia", "pneumonia_cnn"])  # the others of `repository` are untrained anyway
 def test_untrained_weights_pass_too(name: str, tmp_path: Path) -> None:
     """What `make serve` does for a user who has no checkpoint yet."""
-    card = publish(all_specs()[name], tmp_path, None, None, None)
+    card = publish(all_specs()[name], tmp_path, Order())
     assert not card.weights.trained
-    assert card.artefacts["fp32.onnx"].parity["label_flips"] == 0
-
-
-def test_parity_on_the_users_own_pictures(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="found none"):
-        samples.from_folder(IMAGE_SPEC, tmp_path)
-    (tmp_path / "README.md").write_text("not a picture")
-    for seed in range(3):
-        (tmp_path / f"{seed}.png").write_bytes(samples.picture(seed))
-    assert samples.from_folder(IMAGE_SPEC, tmp_path)["pixels"].shape == (3, 3, 224, 224)
-    (tmp_path / "broken.png").write_bytes(samples.picture(1)[:-900])
-    with pytest.raises(ValueError, match=r"broken\.png: \[corrupt_image\]"):
-        samples.from_folder(IMAGE_SPEC, tmp_path)
+    assert card.artefacts["fp32.onnx"].comparisons[0].label_flips == 0
 
 
 def test_the_repository_text_is_the_committed_one() -> None:
@@ -155,22 +148,22 @@ def test_stale_says_why(exported: Path, tmp_path: Path) -> None:
     folder = copy_repository(exported, tmp_path / "repository")
     inner = folder / "solubility_net" / "1"
     text = (inner / "card.json").read_text()
-    assert stale(SPEC, folder, None) == ""
-    assert stale(IMAGE_SPEC, folder, None) == "not exported yet"
+    assert stale(SPEC, folder, Order()) == ""
+    assert stale(IMAGE_SPEC, folder, Order()) == "not exported yet"
     other = tmp_path / "other.pth"
     other.write_bytes(b"x")
-    assert stale(SPEC, folder, other) == "other weights"
+    assert stale(SPEC, folder, Order(checkpoint=other)) == "other weights"
     replace_file(inner / "card.json", text.replace('"recipe": "', '"recipe": "0'))
-    assert stale(SPEC, folder, None) == "the exporter changed"
+    assert stale(SPEC, folder, Order()) == "the exporter changed"
     replace_file(inner / "card.json", text.replace(SPEC.task, "another task"))
-    assert stale(SPEC, folder, None) == "the spec changed"
+    assert stale(SPEC, folder, Order()) == "the spec changed"
     replace_file(inner / "card.json", text[:200])
-    assert stale(SPEC, folder, None) == "not exported yet"
+    assert stale(SPEC, folder, Order()) == "not exported yet"
     replace_file(inner / "card.json", text)
     replace_file(inner / "fp32.onnx", (inner / "fp32.onnx").read_bytes()[:-1])
-    assert stale(SPEC, folder, None) == "artefact is not the one in its card"
+    assert stale(SPEC, folder, Order()) == "artefact is not the one in its card"
     (inner / "fp32.onnx").unlink()
-    assert stale(SPEC, folder, None) == "artefact missing"
+    assert stale(SPEC, folder, Order()) == "artefact missing"
 
 
 def _scale_weights(model: onnx.ModelProto) -> None:
@@ -208,12 +201,19 @@ def cnn(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module, Path
     return net, file
 
 
+def held(net: torch.nn.Module) -> parity.Reference:
+    """What artefacts of this network are held to, on generated pictures."""
+    items, _ = gather(IMAGE_SPEC, None)
+    return parity.Reference(spec=IMAGE_SPEC, expected=reference(net.eval(), IMAGE_SPEC, items.inputs), items=items)
+
+
 def test_a_true_artefact_passes_the_gate(cnn) -> None:
     net, file = cnn
-    figures = parity.compare(IMAGE_SPEC, net, file, samples.generated(IMAGE_SPEC, 8), "generated")
+    (figures,) = held(net).comparisons(file, "fp32", ["onnxruntime"])
     assert figures.samples == 8
     assert figures.label_flips == 0
-    assert max(figures.max_abs_error.values()) < 1e-4
+    assert max(figures.max_error.values()) < 1e-4
+    assert figures.refused == ()
 
 
 @pytest.mark.parametrize("harm", [_scale_weights, _forget_normalisation, _swap_channels, _poison])
@@ -225,23 +225,20 @@ def test_a_false_artefact_does_not(cnn, tmp_path: Path, harm) -> None:
     assert model.SerializeToString() != before, "the harm hit nothing"
     bad = tmp_path / "fp32.onnx"
     onnx.save(model, bad)
-    with pytest.raises(parity.ParityError, match=r"max\|Δ\|"):
-        parity.compare(IMAGE_SPEC, net, bad, samples.generated(IMAGE_SPEC, 8), "generated")
+    (figures,) = held(net).comparisons(bad, "fp32", ["onnxruntime"])
+    assert any("expected max |Δ|" in sentence for sentence in figures.refused)
 
 
 def test_a_failed_gate_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise parity.ParityError("no")
-
-    monkeypatch.setattr(parity, "compare", fail)
-    with pytest.raises(parity.ParityError):
-        publish(SPEC, tmp_path, None, None, None)
+    monkeypatch.setattr(parity, "judge", lambda *_: ["no"])
+    with pytest.raises(parity.ParityError, match="no"):
+        publish(SPEC, tmp_path, Order())
     assert list((tmp_path / "solubility_net" / "1").iterdir()) == []
 
 
 def test_a_spec_that_names_another_size_is_not_published(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected 1 parameters, got 46,209"):
-        publish(replace(SPEC, parameters=1), tmp_path, None, None, None)
+        publish(replace(SPEC, parameters=1), tmp_path, Order())
 
 
 def test_a_broken_card_is_an_error_with_its_path(tmp_path: Path) -> None:
@@ -266,8 +263,10 @@ def test_the_command_line_exports_once_and_says_so(tmp_path: Path) -> None:
     [
         (["--models", "chest_xrey"], "chest_xray"),
         (["--checkpoints", "/nowhere"], "expected a folder"),
-        (["--checkpoints", "pneumonai=x.pth"], "expected NAME=FILE with a name of brain_ct"),
-        (["--parity", "/nowhere"], "PARITY: expected a folder"),
+        (["--checkpoints", "pneumonai=x.pth"], "expected NAME=PATH with a name of brain_ct"),
+        (["--models", "pneumonia", "--pictures", "/nowhere"], "PICTURES: expected a folder"),
+        (["--pictures", "/tmp"], "films are no test of a skin model"),
+        (["--folders", "a="], "expected folder=label"),
         (["--checkpoints", "a,b"], "expected one folder"),
     ],
 )
@@ -280,17 +279,17 @@ def test_the_command_line_refuses_with_a_sentence(tmp_path: Path, arguments: lis
 
 
 def test_shipped_weights_serve_until_there_is_a_checkpoint(tmp_path: Path) -> None:
-    card = publish(SHIPPED, tmp_path, None, None, None)
+    card = publish(SHIPPED, tmp_path, Order())
     assert card.weights.trained
     assert card.weights.shipped
-    assert stale(SHIPPED, tmp_path, None) == ""
+    assert stale(SHIPPED, tmp_path, Order()) == ""
     older = replace(card, weights=replace(card.weights, checkpoint_sha256="00" * 32))
     older.write(folder_of(SHIPPED, tmp_path))
-    assert stale(SHIPPED, tmp_path, None) == "other weights"
+    assert stale(SHIPPED, tmp_path, Order()) == "other weights"
     check_not_untraining(SHIPPED, tmp_path, None, "other weights")  # shipped weights give way to newer ones
     theirs = replace(card, weights=replace(card.weights, checkpoint_sha256="00" * 32, shipped=False))
     theirs.write(folder_of(SHIPPED, tmp_path))
-    assert stale(SHIPPED, tmp_path, None) == ""
+    assert stale(SHIPPED, tmp_path, Order()) == ""
     with pytest.raises(WouldUntrain):
         check_not_untraining(SHIPPED, tmp_path, None, "the spec changed")
 
@@ -301,17 +300,17 @@ def test_weights_beyond_one_file_lie_beside_it(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(to_onnx, "EXTERNAL_BYTES", 1 << 16)
     monkeypatch.setattr(to_onnx, "EXTERNAL_TENSOR_BYTES", 1 << 12)
-    card = publish(SPEC, tmp_path, None, None, None)
+    card = publish(SPEC, tmp_path, Order())
     folder = folder_of(SPEC, tmp_path)
     assert list(card.artefacts["fp32.onnx"].external) == ["fp32.onnx.data"]
     assert (folder / "fp32.onnx.data").stat().st_size > 1 << 16
-    assert stale(SPEC, tmp_path, None) == ""
+    assert stale(SPEC, tmp_path, Order()) == ""
     with (folder / "fp32.onnx.data").open("r+b") as data:
         data.seek(1000)
         data.write(b"\x00\x01\x02")
-    assert stale(SPEC, tmp_path, None) == "artefact is not the one in its card"
+    assert stale(SPEC, tmp_path, Order()) == "artefact is not the one in its card"
     monkeypatch.undo()
-    publish(SPEC, tmp_path, None, None, None)
+    publish(SPEC, tmp_path, Order())
     assert not (folder / "fp32.onnx.data").exists()
 
 
@@ -366,4 +365,68 @@ def test_a_card_survives_writing_and_reading(exported: Path, tmp_path: Path) -> 
     card = Card.read(exported / "solubility_net" / "1" / "card.json")
     card.write(tmp_path)
     assert Card.read(tmp_path / "card.json") == card
-    assert json.loads((tmp_path / "card.json").read_text())["schema"] == 2
+    assert json.loads((tmp_path / "card.json").read_text())["schema"] == 3
+
+
+IMPOSSIBLE = replace(IMAGE_SPEC, gate=replace(IMAGE_SPEC.gate, fp16=Bounds(largest=0.0)))
+
+
+def test_a_variant_that_fails_is_refused_by_itself(tmp_path: Path) -> None:
+    card = publish(IMPOSSIBLE, tmp_path, Order())
+    assert set(card.artefacts) == {"fp32.onnx"}
+    assert any("fp16 on onnxruntime, 8 samples: " in sentence for sentence in card.refused["fp16.onnx"].why)
+    assert card.refused["fp16.onnx"].comparisons[0].refused == card.refused["fp16.onnx"].why
+    assert "untrained weights" in card.refused["int8.onnx"].why[0]
+    assert sorted(path.name for path in (tmp_path / IMAGE_SPEC.net / "1").iterdir()) == ["card.json", "fp32.onnx"]
+
+
+def test_published_anyway_needs_a_reason_which_goes_with_every_answer(tmp_path: Path) -> None:
+    card = publish(IMPOSSIBLE, tmp_path, Order(wanted=Wanted(anyway="a demonstration")))
+    assert card.artefacts["fp16.onnx"].published_anyway == "a demonstration"
+    assert card.artefacts["fp32.onnx"].published_anyway == ""
+    summary = np.float32([*card.artefacts["fp16.onnx"].fingerprint, 0.9, 0.1, *[0.1] * 3])
+    provenance = json.loads(Reporter([card], "1").report(summary))["provenance"]
+    assert provenance["published_anyway"] == "a demonstration"
+    assert (provenance["artefact"], provenance["precision"]) == ("fp16.onnx", "fp16")
+
+
+def test_int8_from_generated_pictures_is_made_only_if_asked_for_and_says_so(tmp_path: Path) -> None:
+    card = publish(IMAGE_SPEC, tmp_path, Order(wanted=Wanted(synthetic=True, anyway="to see that it builds")))
+    for name, form in (("int8.onnx", "symmetric"), ("int8_cpu.onnx", "unsigned")):
+        made = card.artefacts[name].quantised
+        assert made is not None
+        assert made.calibrated.synthetic
+        assert (made.form, len(made.calibrated.sha256)) == (form, 8)
+        assert not set(made.calibrated.sha256) & set(card.compared.sha256)
+
+
+def test_a_precision_that_a_spec_rules_out_is_not_made(tmp_path: Path) -> None:
+    spec = replace(IMAGE_SPEC, unsupported=(("fp16", "overflows at 70,000"), ("int8", "loses 3 of 10")))
+    card = publish(spec, tmp_path, Order(wanted=Wanted(synthetic=True)))
+    assert set(card.artefacts) == {"fp32.onnx"}
+    assert card.refused["fp16.onnx"].why == ("unsupported: overflows at 70,000",)
+    assert card.refused["int8.onnx"].why == card.refused["int8_cpu.onnx"].why == ("unsupported: loses 3 of 10",)
+
+
+def test_the_gates_report_says_and_shows_why(tmp_path: Path) -> None:
+    publish(IMPOSSIBLE, tmp_path / "repository", Order(report=tmp_path / "report"))
+    found = json.loads((tmp_path / "report" / IMAGE_SPEC.name / "report.json").read_text())
+    assert found["variants"]["fp16.onnx"]["why_not"]
+    assert found["variants"]["fp32.onnx"]["comparisons"][0]["label_flips"] == 0
+    assert found["bounds"]["int8"]["largest"] is None  # none
+    page = (tmp_path / "report" / IMAGE_SPEC.name / "report.html").read_text()
+    assert "fp16.onnx on onnxruntime in fp16: <span class=refused>refused</span>" in page
+    assert "expected max |Δ| ≤ 0" in page
+    assert page.count('alt="the 5 items that differ most"') >= 2
+    assert "Not made: untrained weights" in page
+    assert IMAGE_SPEC.disclaimer in page
+
+
+def test_a_plan_does_not_outlive_the_weights_it_was_built_of(tmp_path: Path) -> None:
+    publish(SPEC, tmp_path, Order())
+    folder = tmp_path / SPEC.net / "1"
+    for left in ("sm90.plan", "int8.onnx"):
+        (folder / left).write_bytes(b"of an earlier export")
+    card = publish(SPEC, tmp_path, Order())
+    assert card.plans == {}
+    assert sorted(path.name for path in folder.iterdir()) == ["card.json", "fp16.onnx", "fp32.onnx"]

@@ -10,6 +10,7 @@ import pytest
 
 from report.answer import Implausible, Reporter, UnknownFingerprint
 from report.card import Artefact, Calibration, Card, WeightsOrigin
+from report.comparison import PictureSet
 from report.declaration import Declaration, Interval
 from report.rules import Grade, OperatingPoint, RiskLevel, Rules
 
@@ -40,7 +41,7 @@ def _card(model: str = "lung", fingerprint: tuple[int, int] = (3, 2**24 - 1), **
         precision="fp32",
         opset=18,
         fingerprint=fingerprint,
-        parity={},
+        comparisons=(),
         tools={},
         created="2026-11-21T00:00:00Z",
     )
@@ -51,6 +52,7 @@ def _card(model: str = "lung", fingerprint: tuple[int, int] = (3, 2**24 - 1), **
         weights=WeightsOrigin(trained=True, checkpoint="x.pth", checkpoint_sha256="cd" * 32),
         calibration=Calibration(),
         recipe="r",
+        compared=PictureSet(source="made up", synthetic=True, sha256=()),
         artefacts={"fp32.onnx": artefact},
     )
 

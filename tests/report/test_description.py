@@ -28,7 +28,7 @@ def test_all_models_are_described_at_once(cards: list[Card]) -> None:
         assert [given["name"] for given in model["outputs"]] == [output.name for output in spec.outputs]
         assert len(model["artefacts"]["fp32.onnx"]["sha256"]) == 64
         assert model["weights"]["trained"] in (True, False)
-        assert model["artefacts"]["fp32.onnx"]["parity"]["samples"] > 0
+        assert model["artefacts"]["fp32.onnx"]["comparisons"][0]["samples"] > 0
 
 
 def test_rules_and_units_are_data(cards: list[Card]) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import platform
 import socket
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from report.card import Card
 from server import preflight
+from server.machine import cpu_features
 from server.preflight import PreflightError
 from server.repository import Repository, RepositoryError
 from tests.conftest import ROOT
@@ -87,7 +90,7 @@ def test_the_closure_of_an_ensemble() -> None:
 
 def test_what_is_not_exported_is_named(tmp_path) -> None:
     repository = Repository.read(COMMITTED)
-    empty = Repository(tmp_path, repository.configs)
+    empty = Repository(tmp_path, repository.configs, "")
     with pytest.raises(RepositoryError, match="make export MODELS=pneumonia"):
         list(empty.artefacts(["pneumonia_net"]))
     with pytest.raises(RepositoryError, match="found none"):
@@ -99,3 +102,43 @@ def test_a_config_with_a_typo_is_named(tmp_path) -> None:
     (tmp_path / "x" / "config.pbtxt").write_text("max_batch_sise: 3")
     with pytest.raises(RepositoryError, match="max_batch_sise"):
         Repository.read(tmp_path)
+
+
+def test_a_profile_for_gpus_is_refused_before_triton_starts() -> None:
+    plain = Repository.read(COMMITTED)
+    preflight.check_servable(plain, plain.closure(["pneumonia"]))
+    for profile in ("tensorrt", "cuda"):
+        repository = Repository.read(COMMITTED, profile)
+        with pytest.raises(preflight.PreflightError, match=r"pneumonia_net: expected .* on a GPU"):
+            preflight.check_servable(repository, repository.closure(["pneumonia"]))
+
+
+def test_an_unknown_profile_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(RepositoryError, match=r"PROFILE: expected one of cpu, cuda, tensorrt, got tensorrrt"):
+        Repository.read(COMMITTED, "tensorrrt")
+
+
+def test_a_profile_is_each_models_own_where_it_has_one(repository: Path) -> None:
+    cpu, plain = Repository.read(repository, "cpu"), Repository.read(repository)
+    card = Card.read(repository / "pneumonia_net" / "1" / "card.json")
+    assert cpu.configs["pneumonia_net"].default_model_filename == card.choice.artefact
+    assert plain.configs["pneumonia_net"].default_model_filename == "fp32.onnx"
+    assert cpu.configs["report"] == plain.configs["report"]
+
+
+def test_a_choice_made_on_another_cpu_is_not_served(repository: Path) -> None:
+    card = Card.read(repository / "pneumonia_net" / "1" / "card.json")
+    cpu, plain = Repository.read(repository, "cpu"), Repository.read(repository)
+    preflight.check_choices([card], cpu, card.choice.cpu)
+    with pytest.raises(preflight.PreflightError, match=r"pneumonia: expected the CPU it was tuned for"):
+        preflight.check_choices([card], cpu, (*card.choice.cpu, "abacus"))
+    preflight.check_choices([card], plain, ("abacus",))
+
+
+def test_the_features_of_a_cpu(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni sse\n\nprocessor\t: 1\nflags\t: fpu\n")
+    assert cpu_features(file) == ("avx2", "avx512_vnni")
+    file.write_text("Features\t: fp asimd asimddp i8mm\n")
+    assert cpu_features(file) == ("asimddp", "i8mm")
+    assert cpu_features(tmp_path / "none") == ()

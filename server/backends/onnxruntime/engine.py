@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -81,7 +81,8 @@ class OpenVinoEngine:
             settings["CACHE_DIR"] = str(Path(cache, _sha256(options.file)))
         # Resolved: the launcher's links bear its process id, and the path is part of the cache's key.
         compiled = openvino.Core().compile_model(options.file.resolve(), "CPU", settings)
-        self.name = f"OpenVINO CPU ({compiled.get_property('INFERENCE_PRECISION_HINT').to_string()})"
+        self.precision: str = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()  # "f32" or "bf16"
+        self.name = f"OpenVINO CPU ({self.precision})"
         self._places = {name: place for place, port in enumerate(compiled.outputs) for name in port.get_names()}
         self._request = compiled.create_infer_request()
 
@@ -96,28 +97,24 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def open_engine(options: Options, log: Callable[[str], None]) -> Engine:
-    """Load the file into the engine that its config asks for.
-
-    Args:
-        options: see Options.
-        log: gets one line if the accelerator cannot be had here and the CPU provider serves instead.
+def open_engine(options: Options) -> Engine:
+    """Load the file into the engine that its config asks for, and into no other: it was compared on that one.
 
     Raises:
-        ConfigError: no engine can load the file.
+        ConfigError: that engine is not here, or cannot load the file.
     """
-    if options.openvino:
-        try:
-            if platform.machine() != "x86_64":
-                raise ImportError(f"this CPU is {platform.machine()}, not x86-64")
-            return OpenVinoEngine(options)
-        except (ImportError, RuntimeError) as exc:
-            first_line = str(exc).strip().splitlines()[0]
-            log(f"{options.file.name}: no OpenVINO here, the CPU provider serves in FP32: {first_line}")
     try:
-        return OnnxRuntimeEngine(options)
-    except Exception as exc:  # onnxruntime raises a class of its own for each kind of broken file
-        raise ConfigError(f"{options.file}: not a loadable ONNX file ({type(exc).__name__}: {exc})") from exc
+        if not options.openvino:
+            return OnnxRuntimeEngine(options)
+        if platform.machine() != "x86_64":
+            raise ImportError(f"OpenVINO serves x86-64 here, this CPU is {platform.machine()}")
+        return OpenVinoEngine(options)
+    except Exception as exc:  # each engine raises classes of its own for each kind of broken file
+        wanted = "OpenVINO" if options.openvino else "onnxruntime"
+        first_line = str(exc).strip().splitlines()[0] if str(exc).strip() else ""
+        raise ConfigError(
+            f"{options.file}: expected {wanted} to load it, got {type(exc).__name__}: {first_line}. Export it again."
+        ) from exc
 
 
 def signature(file: Path) -> tuple[list[onnxruntime.NodeArg], list[onnxruntime.NodeArg]]:

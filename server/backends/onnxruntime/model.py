@@ -37,7 +37,7 @@ class TritonPythonModel:
                 "use NVIDIA's image for a GPU."
             )
         options = from_config(config, Path(args["model_repository"], args["model_version"]))
-        self._engine = open_engine(options, lambda line: pb_utils.Logger.log_warn(f"{name}: {line}"))
+        self._engine = open_engine(options)
         self._inputs = [tensor["name"] for tensor in config["input"]]
         self._batched = config["max_batch_size"] > 0
         pb_utils.Logger.log_info(f"{name}: {options.file.name} on {self._engine.name}")

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from export.gpu import compute_capability
-from export.plan import CacheUse, EngineError, write_whole
-from export.shapes import ranges
+from export.plans.gpu import compute_capability
+from export.plans.plan import CacheUse, EngineError, write_whole
+from export.plans.shapes import ranges
 from export.spec import ModelSpec
 
 RTX = "tensorrt_rtx"

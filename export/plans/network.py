@@ -13,8 +13,8 @@ from typing import Any
 
 import onnx
 
-from export.plan import EngineError
-from export.plan_check import ARITHMETIC, Found, Layer
+from export.plans.check import ARITHMETIC, Found, Layer
+from export.plans.plan import EngineError
 
 SHOWN = 5  # tensors in a message
 OPERANDS = 2  # of a layer that multiplies; the third input of a convolution is its bias

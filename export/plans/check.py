@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from export.plan import EngineError, Precision
+from export.plans.plan import EngineError, Precision
+from export.precision.nodes import in_encoder
 from export.spec import ModelSpec, Tensor
 
 ARITHMETIC = frozenset({"CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY", "EINSUM"})
@@ -67,9 +68,9 @@ def counts(layers: Iterable[Layer]) -> dict[str, dict[str, int]]:
 
 
 def check_precision(file: str, layers: Sequence[Layer], asked: Precision) -> None:
-    """Every layer in "fp32"; SHARE of those that multiply in "fp16"; SHARE of the convolutions in "int8".
+    """Every layer in "fp32"; of the encoder's that multiply, SHARE in "fp16"; of its convolutions, SHARE in "int8".
 
-    A network without convolutions is judged by its matrix multiplications.
+    An encoder without convolutions is judged by its matrix multiplications.
 
     Args:
         file: named in the error.
@@ -80,8 +81,11 @@ def check_precision(file: str, layers: Sequence[Layer], asked: Precision) -> Non
         EngineError: other precisions than asked for, or no layer to judge by.
     """
     arithmetic = [layer for layer in layers if layer.type in ARITHMETIC]
-    judged = [layer for layer in arithmetic if layer.type in CONVOLUTIONS] if asked == "int8" else []
-    judged = judged or arithmetic
+    # Lower precisions are the encoder's alone; where a library has renamed its layers, all are judged.
+    encoder = [layer for layer in arithmetic if asked == "fp32" or in_encoder(layer.name)]
+    judged = encoder or arithmetic
+    if asked == "int8":
+        judged = [layer for layer in judged if layer.type in CONVOLUTIONS] or judged
     right = [layer for layer in judged if layer.precision == asked.upper()]
     foreign = [layer for layer in layers if layer.precision in FOREIGN[asked]]
     if right and len(right) >= SHARE[asked] * len(judged) and not foreign:

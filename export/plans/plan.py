@@ -1,11 +1,9 @@
-"""A TensorRT plan: its file, what is recorded of it, and which server may load it."""
+"""A TensorRT plan: its file and its name, and which server may load it."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,42 +19,6 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+(\.\d+)?")
 
 class EngineError(ValueError):
     """A plan that was not built, or is not what was asked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """One plan and what it was made of.
-
-    Args:
-        file: its name.
-        size_bytes: of the file.
-        sha256: of the file.
-        library: the package that built it, with its version: "tensorrt_rtx 1.7.1.116".
-        compute_capabilities: of the GPUs that can load it.
-        precision: what was asked for, and found.
-        onnx: name of the file it was built from.
-        onnx_sha256: of that file; its fingerprint is made of the weights, wherever they lie.
-        batch: smallest, optimal and largest.
-        layers: of the layers that multiply: type → precision → how many.
-        checked_by: where the layers were read: in the built plan, or in the strongly typed network,
-            whose types the plan has to keep.
-        timing_cache: "" where none was asked for.
-        build_s: seconds in the builder.
-    """
-
-    file: str
-    size_bytes: int
-    sha256: str
-    library: str
-    compute_capabilities: tuple[str, ...]
-    precision: Precision
-    onnx: str
-    onnx_sha256: str
-    batch: tuple[int, int, int]
-    layers: Mapping[str, Mapping[str, int]]
-    checked_by: Literal["engine inspector", "network"]
-    timing_cache: CacheUse
-    build_s: float
 
 
 def plan_name(compute_capability: str) -> str:

@@ -1,0 +1,48 @@
+"""Build TensorRT plans of what is published."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.commands.options import add_models, chosen, variable
+from export.publish import published
+
+if TYPE_CHECKING:
+    from export.plans.plan import Precision
+
+
+def add(parser: ArgumentParser) -> None:
+    """Its options."""
+    add_models(parser)
+    parser.add_argument(
+        "--precision", default=variable("PRECISION", ""), help="fp32, fp16, int8; default: all that are published"
+    )
+    parser.add_argument(
+        "--server-tensorrt", default=variable("SERVER_TENSORRT", ""), help="version in the server's image: 10.12.0.36"
+    )
+    parser.add_argument("--proofs", type=Path, default=Path("build/plans"), help="for plans that Triton cannot load")
+
+
+def run(options: Namespace) -> int:
+    """Build them one after the other."""
+    from export.plan_all import SOURCES, Site, plans  # imports much
+
+    asked: list[Precision] = [each for each in SOURCES if each in options.precision.split(",")]
+    if options.precision and not asked:
+        raise ValueError(f"PRECISION: expected some of {', '.join(SOURCES)}, got {options.precision}")
+    site = Site(repository=options.repository, proofs=options.proofs, server_version=options.server_tensorrt)
+    for spec in chosen(options.models):
+        card = published(spec, options.repository)
+        # FP16 first: it is what a GPU is to serve unless told otherwise.
+        first: tuple[Precision, ...] = ("fp16", "fp32", "int8")
+        known = [each for each in first if card and SOURCES[each] in card.artefacts]
+        for plan in plans(spec, site, asked or known or ["fp32"]):
+            print(
+                f"{spec.name}: {plan.file}, {plan.precision}, {plan.size_bytes / 1e6:.1f} MB, batch {plan.batch[0]} to "
+                f"{plan.batch[2]}, {plan.library}, compute capability {', '.join(plan.compute_capabilities)}, "
+                f"{plan.build_s:.1f} s, precision read from the {plan.checked_by}",
+                flush=True,
+            )
+    return 0

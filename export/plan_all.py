@@ -1,0 +1,94 @@
+"""Plans of a model's published artefacts: for this machine's GPU into the repository, or without one as a proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from export.artefact import folder_of
+from export.plans.gpu import compute_capability
+from export.plans.plan import EngineError, Precision, check_served_by, plan_name
+from export.spec import ModelSpec
+from export.to_engine import Order, build_plan, library
+from report.card import FILENAME, Card
+from report.plan import Plan
+
+SOURCES: dict[Precision, str] = {"fp32": "fp32.onnx", "fp16": "fp16.onnx", "int8": "int8.onnx"}
+TIMINGS = "timings.cache"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where plans are built and kept.
+
+    Args:
+        repository: with the artefacts; plans for its server go beside them.
+        proofs: folder for plans that no server here can load.
+        server_version: TensorRT's in the server's image; "" where it is not known.
+    """
+
+    repository: Path
+    proofs: Path
+    server_version: str = ""
+
+
+def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Iterator[Plan]:
+    """Build a plan of each precision, one after the other.
+
+    With TensorRT and a GPU the first goes into the repository, under the name that `cc_model_filenames` gives
+    that GPU, and into the card. Without, they are TensorRT-RTX plans below `site.proofs`.
+
+    Args:
+        spec: the model's declaration.
+        site: see Site.
+        precisions: of those that are published.
+
+    Raises:
+        EngineError: no such artefact was published, or what was built is not what was asked for.
+        report.card.CardError: it was not exported.
+    """
+    folder = folder_of(spec, site.repository)
+    card = Card.read(folder / FILENAME)
+    capability = compute_capability()
+    serves = library().__name__ == "tensorrt" and capability is not None
+    for place, precision in enumerate(precisions):
+        source = _published(spec, card, precision)
+        if serves and capability and place == 0:
+            file = folder / plan_name(capability)
+        else:
+            site.proofs.mkdir(parents=True, exist_ok=True)
+            file = site.proofs / f"{spec.name}.{precision}.plan"
+        order = Order(
+            onnx=folder / source,
+            spec=spec,
+            precision=precision,
+            capabilities=(capability,) if serves and capability else (),
+            timing_cache=site.proofs / TIMINGS if serves else None,
+        )
+        plan = build_plan(order, file)
+        if file.parent == folder:
+            card = _recorded(card, folder, plan, site.server_version)
+        yield plan
+
+
+def _published(spec: ModelSpec, card: Card, precision: Precision) -> str:
+    """Raises EngineError: there is no artefact of this precision, and why."""
+    source = SOURCES[precision]
+    if source in card.artefacts:
+        return source
+    why = "; ".join(card.refused[source].why) if source in card.refused else "never exported"
+    raise EngineError(f"{spec.name}: expected {source} among the published artefacts, it is not there: {why}.")
+
+
+def _recorded(card: Card, folder: Path, plan: Plan, server_version: str) -> Card:
+    """The card with the plan; a plan that the server would not load is taken away again."""
+    if server_version:
+        try:
+            check_served_by(plan.library, server_version)
+        except EngineError:
+            (folder / plan.file).unlink()
+            raise
+    known = replace(card, plans=card.plans | {plan.file: plan})
+    known.write(folder)
+    return known

@@ -1,0 +1,85 @@
+"""How a network is served: one config for each profile of Triton's --model-config-name, the same tensors in all.
+
+config.pbtxt            any CPU: FP32 on onnxruntime
+configs/cpu.pbtxt       this machine's choice (`python -m export tune`); never committed
+configs/tensorrt.pbtxt  a plan for the GPU that is there, by compute capability
+configs/cuda.pbtxt      onnxruntime on a GPU, no plan needed
+"""
+
+from __future__ import annotations
+
+from tritonclient.grpc import model_config_pb2 as pb
+
+from export.artefact import ARTEFACT
+from export.plans.plan import COMPUTE_CAPABILITIES, plan_name
+from export.spec import ModelSpec, Tensor
+from report.card import Choice
+
+CPU, TENSORRT, CUDA = "cpu", "tensorrt", "cuda"
+HALF = "fp16.onnx"
+NO_PLAN = "no-plan-for-this-gpu.plan"  # what Triton looks for, and names, where no capability fits
+QUEUE_DELAY_US = 1000  # how long a net waits for batch-mates; not tuned yet
+_TYPES = {"BYTES": pb.TYPE_STRING, "UINT8": pb.TYPE_UINT8, "FP32": pb.TYPE_FP32}
+
+
+def any_cpu(spec: ModelSpec) -> pb.ModelConfig:
+    """FP32 on onnxruntime: exact to the gate's 1e-4 on every machine."""
+    config = _net(spec, pb.ModelInstanceGroup.KIND_CPU)
+    config.backend, config.default_model_filename = "onnxruntime", ARTEFACT
+    return config
+
+
+def this_cpu(spec: ModelSpec, choice: Choice) -> pb.ModelConfig:
+    """What was measured to be the fastest of those that passed their gate here."""
+    config = any_cpu(spec)
+    config.default_model_filename = choice.artefact
+    if choice.engine == "openvino":
+        config.optimization.execution_accelerators.cpu_execution_accelerator.add(name=choice.engine)
+    return config
+
+
+def tensorrt(spec: ModelSpec) -> pb.ModelConfig:
+    """Plans, which `make engines` builds on the GPU that is to load them."""
+    config = _net(spec, pb.ModelInstanceGroup.KIND_GPU)
+    config.backend, config.default_model_filename = "tensorrt", NO_PLAN
+    for capability in COMPUTE_CAPABILITIES:
+        config.cc_model_filenames[capability] = plan_name(capability)
+    return config
+
+
+def cuda(spec: ModelSpec) -> pb.ModelConfig:
+    """onnxruntime on CUDA, in FP16 where the model has it: its FP32 would be TF32 there, which no gate has seen."""
+    config = _net(spec, pb.ModelInstanceGroup.KIND_GPU)
+    config.backend = "onnxruntime"
+    config.default_model_filename = ARTEFACT if "fp16" in dict(spec.unsupported) else HALF
+    return config
+
+
+def _net(spec: ModelSpec, kind: int) -> pb.ModelConfig:
+    config = pb.ModelConfig(
+        name=spec.net,
+        max_batch_size=spec.max_batch,
+        dynamic_batching=pb.ModelDynamicBatching(max_queue_delay_microseconds=QUEUE_DELAY_US),
+    )
+    for tensor in spec.step.outputs:
+        add_input(config, tensor)
+    add_outputs(config, spec)
+    add_output(config, spec.summary)
+    config.instance_group.add(count=1, kind=kind)
+    return config
+
+
+def add_input(config: pb.ModelConfig, tensor: Tensor) -> None:
+    """Declare an input."""
+    config.input.add(name=tensor.name, data_type=_TYPES[tensor.dtype], dims=tensor.dims, optional=tensor.optional)
+
+
+def add_output(config: pb.ModelConfig, tensor: Tensor, label_file: str = "") -> None:
+    """Declare an output."""
+    config.output.add(name=tensor.name, data_type=_TYPES[tensor.dtype], dims=tensor.dims, label_filename=label_file)
+
+
+def add_outputs(config: pb.ModelConfig, spec: ModelSpec) -> None:
+    """Declare what callers get, without `summary`."""
+    for output in spec.outputs:
+        add_output(config, output, "labels.txt" if output.name == "probabilities" else "")

@@ -1,0 +1,126 @@
+"""The fastest of what passed its gate, measured on this machine: the profile "cpu"."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.artefact import ARTEFACT, folder_of
+from export.engines import EngineFailed, Kind, load
+from export.repository import write_choice
+from export.samples import generated
+from export.spec import ModelSpec
+from report.card import FILENAME, Card, Choice
+from report.comparison import Comparison
+from server.backends.onnxruntime.engine import Engine
+from server.machine import cpu_features
+
+BATCHES = (1, 8)
+ROUNDS = 5
+WORTH = 1.05  # how much faster another must be to take FP32's place: less is noise
+EXACT: tuple[str, Kind] = (ARTEFACT, "onnxruntime")
+
+
+def tune(spec: ModelSpec, repository: Path, rounds: int = ROUNDS) -> Choice:
+    """Choose, and write the choice into the card and into the profile "cpu".
+
+    Args:
+        spec: the model's declaration.
+        repository: with its artefacts.
+        rounds: of each batch size.
+
+    Raises:
+        report.card.CardError: it was not exported.
+    """
+    folder = folder_of(spec, repository)
+    card = Card.read(folder / FILENAME)
+    choice = fastest(spec, folder, card, rounds)
+    replace(card, choice=choice).write(folder)
+    write_choice(spec, repository, choice)
+    return choice
+
+
+def fastest(spec: ModelSpec, folder: Path, card: Card, rounds: int) -> Choice:
+    """Time every candidate against FP32 on onnxruntime, by turns, and name the fastest."""
+    loaded: dict[tuple[str, Kind], tuple[Engine, str]] = {}
+    for (name, engine), precision in candidates(spec, card).items():
+        try:
+            loaded[name, engine] = (load(folder / name, engine), precision)
+        except EngineFailed:  # it ran when it was compared; what does not run now is no candidate
+            continue
+    if len(loaded) == 1:  # nothing to choose between
+        return Choice(artefact=ARTEFACT, engine=EXACT[1], precision="fp32", cpu=cpu_features(), speeds={})
+    speeds = {batch: _speeds(spec, {key: run for key, (run, _) in loaded.items()}, batch, rounds) for batch in BATCHES}
+    best = max(loaded, key=lambda key: _score(key, speeds))
+    return Choice(
+        artefact=best[0],
+        engine=best[1],
+        precision=loaded[best][1],
+        cpu=cpu_features(),
+        speeds={
+            f"{name} {engine}": {batch: round(speeds[batch][name, engine], 3) for batch in BATCHES}
+            for name, engine in loaded
+        },
+    )
+
+
+def candidates(spec: ModelSpec, card: Card) -> dict[tuple[str, Kind], str]:
+    """(artefact, engine) → precision, of what may serve: FP32, and what passed on pictures that can show it.
+
+    A lower precision of a model with critical classes must have been compared on real pictures among
+    which PyTorch called each of them: where nothing was called, nothing could be lost.
+    """
+    found = {EXACT: "fp32"}
+    for name, artefact in card.artefacts.items():
+        for comparison in artefact.comparisons:
+            passed = not comparison.refused or artefact.published_anyway
+            if passed and (artefact.published_anyway or shown(spec, card, comparison)):
+                found[name, _kind(comparison.engine)] = comparison.precision
+    # FP16 is for GPUs: a CPU converts it back and forth.
+    return {key: precision for key, precision in found.items() if precision != "fp16"}
+
+
+def shown(spec: ModelSpec, card: Card, comparison: Comparison) -> bool:
+    """Whether the comparison says something of the classes that must not be lost."""
+    if comparison.precision == "fp32" or not spec.gate.critical:
+        return True
+    called = [comparison.critical[label].calls for label in spec.gate.critical if label in comparison.critical]
+    return not card.compared.synthetic and len(called) == len(spec.gate.critical) and all(called)
+
+
+def _kind(name: str) -> Kind:
+    return "openvino" if name == "openvino" else "onnxruntime"
+
+
+def _score(key: tuple[str, Kind], speeds: Mapping[int, Mapping[tuple[str, Kind], float]]) -> float:
+    """Geometric mean over the batch sizes; none for what is slower than FP32 at any."""
+    ratios = [speeds[batch][key] for batch in speeds]
+    if key == EXACT:
+        return WORTH
+    return math.prod(ratios) ** (1 / len(ratios)) if min(ratios) >= 1 else 0.0
+
+
+def _speeds(
+    spec: ModelSpec, engines: Mapping[tuple[str, Kind], Engine], batch: int, rounds: int
+) -> dict[tuple[str, Kind], float]:
+    """How many times as fast as EXACT: the median over rounds in which each runs once."""
+    size = min(batch, spec.max_batch)
+    inputs = {name: array[:size] for name, array in generated(spec, size).items()}
+    outputs = [*(output.name for output in spec.outputs), spec.summary.name]
+    for engine in engines.values():
+        engine.run(inputs, outputs)  # the first run allocates
+    times = [{key: _timed(engine, inputs, outputs) for key, engine in engines.items()} for _ in range(rounds)]
+    return {key: statistics.median(turn[EXACT] / turn[key] for turn in times) for key in engines}
+
+
+def _timed(engine: Engine, inputs: Mapping[str, NDArray[np.generic]], outputs: Sequence[str]) -> float:
+    start = time.perf_counter()
+    engine.run(inputs, outputs)
+    return time.perf_counter() - start

@@ -1,0 +1,77 @@
+"""Which pictures compare and which calibrate: named by content, labelled by folder, never in both sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.figures import UNLABELLED
+from export.models import all_specs
+from export.pictures import Folder, check_disjoint, gather, split
+from export.samples import picture
+
+SPEC = all_specs()["pneumonia_cnn"]
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    for name in ("normal", "sick", "other"):
+        (folder / name).mkdir()
+    for seed in range(36):
+        (folder / ("normal", "sick", "other")[seed % 3] / f"{seed}.png").write_bytes(picture(seed))
+    (folder / "README.md").write_text("not a picture")
+    (folder / "other" / "copy.png").write_bytes(picture(0))
+    return folder
+
+
+def test_no_picture_does_both(films: Path) -> None:
+    compared, calibrating = gather(SPEC, Folder(films, {"sick": "PNEUMONIA"}))
+    assert len(compared) + len(calibrating) == 36  # the copy counts once
+    assert not set(compared.origin.sha256) & set(calibrating.origin.sha256)
+    assert len(calibrating) >= 4
+    assert compared.inputs["pixels"].shape == (len(compared), 3, 224, 224)
+    assert compared.origin.source == films.name
+    assert not compared.origin.synthetic
+    with pytest.raises(ValueError, match=r"pictures are in both sets"):
+        check_disjoint(compared, compared)
+
+
+def test_the_split_follows_the_content_not_the_name(films: Path, tmp_path: Path) -> None:
+    for place, file in enumerate(sorted(films.rglob("*.png"))):
+        (tmp_path / f"renamed{place}.png").write_bytes(file.read_bytes())
+    assert [list(part) for part in split(Folder(films, {}))] == [list(part) for part in split(Folder(tmp_path, {}))]
+
+
+def test_folders_name_labels(films: Path) -> None:
+    compared, _ = gather(SPEC, Folder(films, {"sick": "PNEUMONIA"}))
+    for file, label in zip(compared.files, compared.labels, strict=True):
+        assert label == {"normal": 0, "sick": 1, "other": UNLABELLED}[file.parent.name]
+
+
+def test_generated_items_say_so() -> None:
+    for spec in all_specs().values():
+        if spec.name == "skin_lesion_medgemma":  # 896² pixels: the same code
+            continue
+        compared, calibrating = gather(spec, None)
+        assert compared.origin.synthetic
+        assert calibrating.origin.synthetic
+        assert len(compared) == len(calibrating) == spec.gate.samples
+        assert np.all(compared.labels == UNLABELLED)
+
+
+def test_refusals_name_what_is_wrong(films: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a folder, found none"):
+        gather(SPEC, Folder(tmp_path / "nowhere", {}))
+    with pytest.raises(ValueError, match="expected pictures below"):
+        gather(SPEC, Folder(tmp_path, {}))
+    (tmp_path / "one.png").write_bytes(picture(1))
+    with pytest.raises(ValueError, match="at least 4 that compare"):
+        gather(SPEC, Folder(tmp_path, {}))
+    for file in films.rglob("*.png"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "broken.png").write_bytes(picture(1)[:-900])
+    with pytest.raises(ValueError, match=r"broken\.png: \[corrupt_image\]"):
+        gather(SPEC, Folder(tmp_path, {}))

@@ -1,0 +1,68 @@
+"""`python -m export engines`: plans of what is published, in the repository only where its server can load them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from export import plan_all
+from export.artefact import folder_of
+from export.models import all_specs
+from export.plan_all import Site, plans
+from export.plans.plan import EngineError, write_whole
+from report.card import Card
+from report.plan import Plan
+from tests.conftest import copy_repository
+
+pytest.importorskip("tensorrt_rtx", reason="needs tensorrt_rtx (make engines installs it)")
+SPEC = all_specs()["solubility"]
+PLAN = Plan(
+    file="sm90.plan", size_bytes=1, sha256="ab" * 32, library="tensorrt 10.12.0.36", compute_capabilities=("9.0",),
+    precision="fp16", onnx="fp16.onnx", onnx_sha256="cd" * 32, batch=(1, 8, 64), layers={}, checked_by="network",
+    timing_cache="new", build_s=1.0,
+)  # fmt: skip
+
+
+def test_without_a_gpu_plans_are_proofs(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_all, "compute_capability", lambda: None)
+    site = Site(repository=repository, proofs=tmp_path / "proofs")
+    fp16, fp32 = plans(SPEC, site, ["fp16", "fp32"])
+    assert (fp16.precision, fp32.precision) == ("fp16", "fp32")
+    assert sorted(path.name for path in site.proofs.iterdir()) == ["solubility.fp16.plan", "solubility.fp32.plan"]
+    assert not list(folder_of(SPEC, repository).glob("*.plan"))
+    assert Card.read(folder_of(SPEC, repository) / "card.json").plans == {}
+
+
+def test_what_was_not_published_is_not_built(repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        EngineError, match=r"solubility: expected int8\.onnx among the published .* unsupported: measured"
+    ):
+        list(plans(SPEC, Site(repository=repository, proofs=tmp_path), ["int8"]))
+
+
+@pytest.mark.parametrize(("server", "kept"), [("10.12.0.36", True), ("", True), ("10.13.0.1", False)])
+def test_on_a_gpu_the_first_goes_beside_the_artefacts_if_the_server_can_load_it(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, kept: bool
+) -> None:
+    own = copy_repository(repository, tmp_path / "repository")
+    folder = folder_of(SPEC, own)
+
+    def build(order, file: Path) -> Plan:
+        assert order.capabilities == ("9.0",)
+        write_whole(file, b"a plan")
+        return replace(PLAN, file=file.name)
+
+    monkeypatch.setattr(plan_all, "compute_capability", lambda: "9.0")
+    monkeypatch.setattr(plan_all, "library", lambda: ModuleType("tensorrt"))
+    monkeypatch.setattr(plan_all, "build_plan", build)
+    site = Site(repository=own, proofs=tmp_path / "proofs", server_version=server)
+    if kept:
+        assert [plan.file for plan in plans(SPEC, site, ["fp16"])] == ["sm90.plan"]
+    else:
+        with pytest.raises(EngineError, match=r"expected one built by the server's TensorRT 10\.13\.0\.1, got 10\.12"):
+            list(plans(SPEC, site, ["fp16"]))
+    assert (folder / "sm90.plan").exists() is kept
+    assert ("sm90.plan" in Card.read(folder / "card.json").plans) is kept
