@@ -16,6 +16,7 @@ from export.pictures import Items
 from export.spec import Bounds, ModelSpec
 from export.suspects import named
 from report.comparison import Comparison
+from server.machine import cpu_features
 
 
 class ParityError(ValueError):
@@ -89,6 +90,7 @@ def _measured(spec: ModelSpec, expected: Answers, ran: Ran) -> Comparison:
         engine=ran.engine,
         precision=ran.precision,
         samples=len(summary),
+        cpu=cpu_features(),
         max_error={name: float(each.max()) for name, each in figures.errors(expected, ran.answers).items()},
         mean_error=figures.mean_errors(expected, ran.answers),
         review_flips=sum(a.needs_review != b.needs_review for a, b in pairs),

@@ -51,7 +51,10 @@ def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Itera
     folder = folder_of(spec, site.repository)
     card = Card.read(folder / FILENAME)
     capability = compute_capability()
-    serves = library().__name__ == "tensorrt" and capability is not None
+    built_by = library()
+    serves = built_by.__name__ == "tensorrt" and capability is not None
+    if serves and site.server_version:  # before a plan that its server can load is replaced
+        check_served_by(f"{built_by.__name__} {built_by.__version__}", site.server_version)
     for place, precision in enumerate(precisions):
         source = _published(spec, card, precision)
         if serves and capability and place == 0:
@@ -68,7 +71,8 @@ def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Itera
         )
         plan = build_plan(order, file)
         if file.parent == folder:
-            card = _recorded(card, folder, plan, site.server_version)
+            card = replace(card, plans=card.plans | {plan.file: plan})
+            card.write(folder)
         yield plan
 
 
@@ -79,16 +83,3 @@ def _published(spec: ModelSpec, card: Card, precision: Precision) -> str:
         return source
     why = "; ".join(card.refused[source].why) if source in card.refused else "never exported"
     raise EngineError(f"{spec.name}: expected {source} among the published artefacts, it is not there: {why}.")
-
-
-def _recorded(card: Card, folder: Path, plan: Plan, server_version: str) -> Card:
-    """The card with the plan; a plan that the server would not load is taken away again."""
-    if server_version:
-        try:
-            check_served_by(plan.library, server_version)
-        except EngineError:
-            (folder / plan.file).unlink()
-            raise
-    known = replace(card, plans=card.plans | {plan.file: plan})
-    known.write(folder)
-    return known

@@ -72,16 +72,21 @@ def fastest(spec: ModelSpec, folder: Path, card: Card, rounds: int) -> Choice:
 
 
 def candidates(spec: ModelSpec, card: Card) -> dict[tuple[str, Kind], str]:
-    """(artefact, engine) → precision, of what may serve: FP32, and what passed on pictures that can show it.
+    """(artefact, engine) → precision, of what may serve: FP32, and what passed here on pictures that can show it.
+
+    A comparison made on another CPU says nothing of this one: there OpenVINO may have computed in another precision.
 
     A lower precision of a model with critical classes must have been compared on real pictures among
     which PyTorch called each of them: where nothing was called, nothing could be lost.
     """
     found = {EXACT: "fp32"}
     for name, artefact in card.artefacts.items():
+        if artefact.quantised and artefact.quantised.calibrated.synthetic and not artefact.published_anyway:
+            continue  # made to see that it builds
         for comparison in artefact.comparisons:
-            passed = not comparison.refused or artefact.published_anyway
-            if passed and (artefact.published_anyway or shown(spec, card, comparison)):
+            ran_here = comparison.cpu == cpu_features() and bool(comparison.max_error)
+            passed = not comparison.refused and shown(spec, card, comparison)
+            if ran_here and (passed or artefact.published_anyway):
                 found[name, _kind(comparison.engine)] = comparison.precision
     # FP16 is for GPUs: a CPU converts it back and forth.
     return {key: precision for key, precision in found.items() if precision != "fp16"}

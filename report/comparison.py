@@ -55,6 +55,7 @@ class Comparison:
         engine: what ran the artefact: "onnxruntime" or "openvino".
         precision: what its encoder computed in: "fp32", "bf16", "fp16" or "int8".
         samples: how many items.
+        cpu: features of the CPU that ran it; on another, engines compute otherwise.
         max_error, mean_error: |Δ| by output.
         label_flips: items whose label differs.
         ties: of those, the ones where PyTorch itself was undecided (margin below the bound's `tie`).
@@ -71,6 +72,7 @@ class Comparison:
     engine: str
     precision: str
     samples: int
+    cpu: tuple[str, ...] = ()
     max_error: dict[str, float]
     mean_error: dict[str, float]
     label_flips: int = 0

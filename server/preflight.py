@@ -172,12 +172,28 @@ def check_choices(cards: Iterable[Card], repository: Repository, cpu: Sequence[s
     if repository.profile != CPU_PROFILE:
         return
     for card in cards:
+        _check_chosen(card, repository)
         if card.choice is not None and card.choice.cpu != tuple(cpu):
             raise PreflightError(
                 f"{card.model}: expected the CPU it was tuned for ({', '.join(card.choice.cpu) or 'unknown'}), this "
                 f"one has {', '.join(cpu) or 'none of those'}. Run `python -m export tune {card.model}`, or serve "
                 "PROFILE= (FP32, slower, the same everywhere)."
             )
+
+
+def _check_chosen(card: Card, repository: Repository) -> None:
+    """Raises PreflightError: the profile serves something else than the card says: a choice that was cut short."""
+    config = repository.configs.get(f"{card.model}_net")
+    if config is None:
+        return
+    accelerators = config.optimization.execution_accelerators.cpu_execution_accelerator
+    served = (config.default_model_filename, "openvino" if accelerators else "onnxruntime")
+    expected = (card.choice.artefact, card.choice.engine) if card.choice else ("fp32.onnx", "onnxruntime")
+    if served != expected:
+        raise PreflightError(
+            f"{card.model}: expected configs/{CPU_PROFILE}.pbtxt to serve {' on '.join(expected)}, as its card says, "
+            f"got {' on '.join(served)}. Run `python -m export tune {card.model}`."
+        )
 
 
 def _sha256(file: Path) -> str:

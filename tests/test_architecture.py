@@ -22,7 +22,7 @@ ALLOWED = {
     "server": {"report"},
     "model_repository": {"preprocess", "report"},
     "medserve": set(),
-    "benchmarks": {"export", "server"},
+    "benchmarks": {"export", "report", "server"},
 }
 # Inside export: spec ← rooms ← tools ← command line. A module may import those of its own or an earlier line.
 LAYERS = [

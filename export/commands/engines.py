@@ -29,8 +29,9 @@ def run(options: Namespace) -> int:
     """Build them one after the other."""
     from export.plan_all import SOURCES, Site, plans  # imports much
 
-    asked: list[Precision] = [each for each in SOURCES if each in options.precision.split(",")]
-    if options.precision and not asked:
+    named = set(filter(None, map(str.strip, options.precision.split(","))))
+    asked: list[Precision] = [each for each in SOURCES if each in named]
+    if len(asked) < len(named):
         raise ValueError(f"PRECISION: expected some of {', '.join(SOURCES)}, got {options.precision}")
     site = Site(repository=options.repository, proofs=options.proofs, server_version=options.server_tensorrt)
     for spec in chosen(options.models):

@@ -56,13 +56,16 @@ def test_on_a_gpu_the_first_goes_beside_the_artefacts_if_the_server_can_load_it(
         return replace(PLAN, file=file.name)
 
     monkeypatch.setattr(plan_all, "compute_capability", lambda: "9.0")
-    monkeypatch.setattr(plan_all, "library", lambda: ModuleType("tensorrt"))
+    tensorrt = ModuleType("tensorrt")
+    tensorrt.__version__ = "10.12.0.36"
+    monkeypatch.setattr(plan_all, "library", lambda: tensorrt)
     monkeypatch.setattr(plan_all, "build_plan", build)
+    (folder / "sm90.plan").write_bytes(b"of before")
     site = Site(repository=own, proofs=tmp_path / "proofs", server_version=server)
     if kept:
         assert [plan.file for plan in plans(SPEC, site, ["fp16"])] == ["sm90.plan"]
     else:
         with pytest.raises(EngineError, match=r"expected one built by the server's TensorRT 10\.13\.0\.1, got 10\.12"):
             list(plans(SPEC, site, ["fp16"]))
-    assert (folder / "sm90.plan").exists() is kept
+    assert (folder / "sm90.plan").read_bytes() == (b"a plan" if kept else b"of before")
     assert ("sm90.plan" in Card.read(folder / "card.json").plans) is kept

@@ -11,8 +11,9 @@ from export import tune
 from export.artefact import folder_of
 from export.models import all_specs
 from export.spec import ModelSpec
-from report.card import Card
+from report.card import Card, Quantised
 from report.comparison import Comparison, CriticalCalls
+from server.machine import cpu_features
 from tests.conftest import copy_repository
 
 CHEST, CNN = all_specs()["chest_xray"], all_specs()["pneumonia_cnn"]
@@ -28,13 +29,14 @@ def _card(spec: ModelSpec, repository: Path, *comparisons: Comparison, synthetic
     )
 
 
-def _bf16(calls: int = 0, refused: tuple[str, ...] = ()) -> Comparison:
+def _bf16(calls: int = 0, refused: tuple[str, ...] = (), cpu: tuple[str, ...] | None = None) -> Comparison:
     return Comparison(
         engine="openvino",
         precision="bf16",
         samples=8,
-        max_error={},
-        mean_error={},
+        cpu=cpu_features() if cpu is None else cpu,
+        max_error={"probabilities": 0.01},
+        mean_error={"probabilities": 0.001},
         critical={"COVID-19": CriticalCalls(calls=calls, lost=0)},
         refused=refused,
     )
@@ -57,6 +59,26 @@ def test_a_critical_class_must_have_been_called_in_real_pictures(
 def test_what_somebody_published_anyway_is_a_candidate(repository: Path) -> None:
     card = _card(CNN, repository, _bf16(refused=("flips",)), synthetic=False, anyway="for a demonstration")
     assert BF16 in tune.candidates(CNN, card)
+
+
+def test_what_was_compared_on_another_cpu_is_no_candidate(repository: Path) -> None:
+    assert set(tune.candidates(CNN, _card(CNN, repository, _bf16(cpu=("abacus",)), synthetic=True))) == {FP32}
+
+
+def test_what_does_not_run_is_no_candidate_even_if_published_anyway(repository: Path) -> None:
+    broken = replace(_bf16(refused=("openvino does not run it",)), max_error={})
+    assert set(tune.candidates(CNN, _card(CNN, repository, broken, synthetic=False, anyway="because"))) == {FP32}
+
+
+def test_int8_from_generated_pictures_is_no_candidate(repository: Path) -> None:
+    card = _card(CNN, repository, _bf16(), synthetic=True)
+    made = Quantised(form="symmetric", ranges="all values", calibrated=card.compared, layers=10)
+    int8 = replace(card.artefacts["fp32.onnx"], quantised=made, comparisons=(replace(_bf16(), precision="int8"),))
+    card = replace(card, artefacts=card.artefacts | {"int8.onnx": int8})
+    assert set(tune.candidates(CNN, card)) == {FP32, BF16}
+    real = replace(made, calibrated=replace(card.compared, synthetic=False))
+    card = replace(card, artefacts=card.artefacts | {"int8.onnx": replace(int8, quantised=real)})
+    assert ("int8.onnx", "openvino") in tune.candidates(CNN, card)
 
 
 def test_fp16_is_not_for_cpus(repository: Path) -> None:

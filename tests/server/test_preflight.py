@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -133,6 +134,15 @@ def test_a_choice_made_on_another_cpu_is_not_served(repository: Path) -> None:
     with pytest.raises(preflight.PreflightError, match=r"pneumonia: expected the CPU it was tuned for"):
         preflight.check_choices([card], cpu, (*card.choice.cpu, "abacus"))
     preflight.check_choices([card], plain, ("abacus",))
+
+
+def test_a_profile_that_serves_something_else_than_the_card_says_is_refused(repository: Path) -> None:
+    card = Card.read(repository / "pneumonia_net" / "1" / "card.json")
+    cpu = Repository.read(repository, "cpu")
+    other = replace(card, choice=replace(card.choice, artefact="int8.onnx"))
+    for wrong in (other, replace(card, choice=None)) if card.choice.engine == "openvino" else (other,):
+        with pytest.raises(PreflightError, match=r"pneumonia: expected configs/cpu\.pbtxt to serve"):
+            preflight.check_choices([wrong], cpu, card.choice.cpu)
 
 
 def test_the_features_of_a_cpu(tmp_path: Path) -> None:
