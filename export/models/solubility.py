@@ -62,7 +62,8 @@ SPEC = ModelSpec(
             "average, and OpenVINO is slower than with bf16 (1.4 against 2.0 times FP32 at batch 8)",
         ),
     ),
-    gate=Gate(fp32=Bounds(largest=1e-3), fp16=Bounds(largest=0.02), bf16=Bounds(largest=0.05)),
+    # bf16 moves log S by up to 0.034 on ESOL: too much for a number that is read to two places.
+    gate=Gate(fp32=Bounds(largest=1e-3), fp16=Bounds(largest=0.01), bf16=Bounds(largest=1e-3)),
     intended_use="Small organic molecules like those of ESOL; research only.",
     limits=(
         "The shipped weights miss the R² of 0.92 that was asked for; their 90 % interval held 84 % of their own test "
