@@ -11,6 +11,7 @@ from export.plans.gpu import compute_capability
 from export.plans.plan import EngineError, Precision, check_served_by, plan_name
 from export.spec import ModelSpec
 from export.to_engine import Order, build_plan, library
+from export.tune import shown
 from report.card import FILENAME, Card
 from report.plan import Plan
 
@@ -45,7 +46,8 @@ def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Itera
         precisions: of those that are published.
 
     Raises:
-        EngineError: no such artefact was published, or what was built is not what was asked for.
+        EngineError: no such artefact was published, it has not shown enough to be served, or what was built is
+            not what was asked for.
         report.card.CardError: it was not exported.
     """
     folder = folder_of(spec, site.repository)
@@ -58,6 +60,7 @@ def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Itera
     for place, precision in enumerate(precisions):
         source = _published(spec, card, precision)
         if serves and capability and place == 0:
+            _check_shown(spec, card, source)
             file = folder / plan_name(capability)
         else:
             site.proofs.mkdir(parents=True, exist_ok=True)
@@ -74,6 +77,17 @@ def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Itera
             card = replace(card, plans=card.plans | {plan.file: plan})
             card.write(folder)
         yield plan
+
+
+def _check_shown(spec: ModelSpec, card: Card, source: str) -> None:
+    """Raises EngineError: onnxruntime refused the file, or its comparison shows nothing of the critical classes."""
+    artefact = card.artefacts[source]
+    exact = artefact.comparisons[0]
+    if not artefact.published_anyway and (exact.refused or not shown(spec, card, exact)):
+        why = "; ".join(exact.refused) or (
+            f"no real pictures were compared among which PyTorch called {', '.join(spec.gate.critical)}: PICTURES=…"
+        )
+        raise EngineError(f"{spec.name}: expected {source} to have passed for a server, it has not: {why}.")
 
 
 def _published(spec: ModelSpec, card: Card, precision: Precision) -> str:

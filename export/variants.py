@@ -70,6 +70,8 @@ def variants(
 
 
 def _not_calibrated(calibrating: Items, *, trained: bool, wanted: Wanted) -> str:
+    if not len(calibrating):
+        return "not calibrated: none of the pictures fell to calibration: give more"
     if wanted.synthetic:
         return ""
     if not trained:

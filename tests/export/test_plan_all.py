@@ -69,3 +69,19 @@ def test_on_a_gpu_the_first_goes_beside_the_artefacts_if_the_server_can_load_it(
             list(plans(SPEC, site, ["fp16"]))
     assert (folder / "sm90.plan").read_bytes() == (b"a plan" if kept else b"of before")
     assert ("sm90.plan" in Card.read(folder / "card.json").plans) is kept
+
+
+def test_a_plan_for_a_server_needs_what_the_cpu_needs(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FP16 of a melanoma model, compared on generated pictures alone: nothing was called, so nothing could be lost."""
+    spec = all_specs()["skin_lesion"]
+    tensorrt = ModuleType("tensorrt")
+    tensorrt.__version__ = "10.12.0.36"
+    monkeypatch.setattr(plan_all, "compute_capability", lambda: "9.0")
+    monkeypatch.setattr(plan_all, "library", lambda: tensorrt)
+    monkeypatch.setattr(plan_all, "build_plan", lambda *_: pytest.fail("built"))
+    with pytest.raises(
+        EngineError, match=r"skin_lesion: expected fp16\.onnx to have passed for a server.* called melanoma"
+    ):
+        list(plans(spec, Site(repository=repository, proofs=tmp_path), ["fp16"]))
