@@ -38,7 +38,15 @@ def recipe_digest(model: str, *, tools: Iterable[str]) -> str:
         ),
         *(
             EXPORT / name
-            for name in ("references.py", "figures.py", "parity.py", "pictures.py", "engines.py", "variants.py")
+            for name in (
+                "references.py",
+                "figures.py",
+                "parity.py",
+                "pictures.py",
+                "engines.py",
+                "variants.py",
+                "verdict.py",
+            )
         ),
     ]
     digest = hashlib.sha256()

@@ -67,18 +67,29 @@ def run(spec: ModelSpec, file: Path, kind: Kind, precision: str, inputs: Mapping
         EngineFailed: it cannot be loaded, or ends with an error.
     """
     engine = load(file, kind)
-    names = [*(output.name for output in spec.outputs), spec.summary.name]
-    count = len(next(iter(inputs.values())))
-    try:
-        batches = [
-            engine.run({name: array[start : start + BATCH] for name, array in inputs.items()}, names)
-            for start in range(0, count, BATCH)
-        ]
-    except Exception as exc:
-        raise EngineFailed(f"{kind} does not run {file.name}: {_first_line(exc)}") from exc
-    answers = {name: np.concatenate([batch[place] for batch in batches]) for place, name in enumerate(names)}
+    answers = answered(spec, engine, inputs, f"{kind} does not run {file.name}")
     lowered = isinstance(engine, OpenVinoEngine) and engine.precision == "bf16" and precision == "fp32"
     return Ran(engine=kind, precision="bf16" if lowered else precision, answers=answers)
+
+
+def answered(
+    spec: ModelSpec, engine: Engine, inputs: Mapping[str, NDArray[np.generic]], failure: str
+) -> dict[str, NDArray[np.float32]]:
+    """The spec's outputs and `summary` by name, [N, ...], of a loaded engine.
+
+    Raises:
+        EngineFailed: it ends with an error; begins with `failure`.
+    """
+    names = [*(output.name for output in spec.outputs), spec.summary.name]
+    count, size = len(next(iter(inputs.values()))), min(BATCH, spec.max_batch)
+    try:
+        batches = [
+            engine.run({name: array[start : start + size] for name, array in inputs.items()}, names)
+            for start in range(0, count, size)
+        ]
+    except Exception as exc:
+        raise EngineFailed(f"{failure}: {_first_line(exc)}") from exc
+    return {name: np.concatenate([batch[place] for batch in batches]) for place, name in enumerate(names)}
 
 
 def _first_line(exc: Exception) -> str:

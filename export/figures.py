@@ -66,52 +66,58 @@ def critical_calls(spec: ModelSpec, expected: Answers, got: Answers, tie: float)
     found = {}
     for label in spec.gate.critical:
         called = calls(spec, expected, label)
-        found[label] = CriticalCalls(
-            calls=int(called.sum()), lost=int((called & ~calls(spec, got, label, within=tie)).sum())
-        )
+        missed = called & ~calls(spec, got, label)
+        lost = called & ~calls(spec, got, label, within=tie)
+        found[label] = CriticalCalls(calls=int(called.sum()), lost=int(lost.sum()), ties=int((missed & ~lost).sum()))
     return found
 
 
 def correlations(expected: Answers, got: Answers) -> dict[str, float]:
-    """Median Pearson correlation of each heat map over the items; maps that are flat on both sides count as 1."""
-    return {
-        name: float(np.median([_pearson(a, b) for a, b in zip(want, got[name], strict=True)]))
-        for name, want in expected.items()
-        if name.startswith("heatmap")
-    }
+    """Median Pearson correlation of each heat map over the items.
+
+    Maps that are flat on both sides, as of a picture that was not sent, say nothing and are left out.
+    """
+    found = {}
+    for name, want in expected.items():
+        if not name.startswith("heatmap"):
+            continue
+        pairs = [(a, b) for a, b in zip(want, got[name], strict=True) if np.ptp(a) or np.ptp(b)]
+        if pairs:
+            found[name] = float(np.median([_pearson(a, b) for a, b in pairs]))
+    return found
 
 
 def _pearson(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     x, y = (values.astype(np.float64).ravel() - values.mean(dtype=np.float64) for values in (a, b))
     scale = float(np.sqrt((x * x).sum() * (y * y).sum()))
-    if scale == 0:
-        return 1.0 if np.array_equal(a, b) else 0.0
-    return float((x * y).sum() / scale)
+    return float((x * y).sum() / scale) if scale else 0.0
 
 
-def decisions(spec: ModelSpec, answers: Answers, summary: NDArray[np.float32]) -> Iterator[Decision]:
-    """What the report step would decide on each answer.
+def summarised(spec: ModelSpec, answers: Answers, summary: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[N, F], the spec's summary fields as the outputs have them.
 
     Args:
         spec: the model's declaration.
         answers: the model's outputs.
         summary: [N, 2 + F] of the artefact, for the figures that follow from the input alone.
     """
+    fields = summary[:, 2:].copy()
     interval = spec.interval
-    for item in range(len(summary)):
-        figures = {}
-        for place, name in enumerate(spec.summary_fields):
-            if name.startswith("probability:"):
-                value = answers["probabilities"][item, place]
-            elif name in answers:
-                value = answers[name][item, 0]
-            elif interval and name in (interval.lower, interval.upper):
-                value = answers["interval"][item, int(name == interval.upper)]
-            else:
-                value = summary[item, 2 + place]
-            figures[name] = float(value)
-        confidence = float(answers["probabilities"][item].max()) if spec.labels else None
-        yield decide(spec.rules, figures, confidence, trained=True)
+    for place, name in enumerate(spec.summary_fields):
+        if name.startswith("probability:"):
+            fields[:, place] = answers["probabilities"][:, place]
+        elif name in answers:
+            fields[:, place] = answers[name][:, 0]
+        elif interval and name in (interval.lower, interval.upper):
+            fields[:, place] = answers["interval"][:, int(name == interval.upper)]
+    return fields
+
+
+def decisions(spec: ModelSpec, fields: NDArray[np.float32]) -> Iterator[Decision]:
+    """What the report step would decide on each item of the summary fields [N, F]."""
+    for row in fields.tolist():
+        confidence = max(row[: len(spec.labels)]) if spec.labels else None
+        yield decide(spec.rules, dict(zip(spec.summary_fields, row, strict=True)), confidence, trained=True)
 
 
 def against_truth(spec: ModelSpec, expected: Answers, got: Answers, labels: NDArray[np.int64]) -> Labelled | None:

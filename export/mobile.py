@@ -56,7 +56,7 @@ def mobile(spec: ModelSpec, repository: Path, order: Order, folder: Path) -> lis
     for precision, make in _MAKERS.items():
         variant = make(spec, graph, folder / FILES[precision])
         if variant.file is not None:
-            found = compare(spec, expected, _ran(spec, variant.file, precision, items), items)
+            found = compare(spec, expected, _ran(spec, variant.file, precision, items), items, variant.fingerprint)
             variant = replace(variant, comparisons=(found,), why=found.refused)
             if found.refused:
                 variant.path.unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +12,14 @@ from export import figures
 from export.engines import EngineFailed, Kind, Ran, run
 from export.figures import Answers
 from export.pictures import Items
-from export.spec import Bounds, ModelSpec
+from export.spec import ModelSpec
 from export.suspects import named
+from export.verdict import broken, unshown
 from report.comparison import Comparison
 from server.machine import cpu_features
+
+SAME = 1e-5  # an output and its copy in `summary`: engines may compute the two apart
+Fingerprint = tuple[int, int]
 
 
 class ParityError(ValueError):
@@ -39,18 +42,20 @@ class Reference:
     items: Items
     suspects: Callable[[], Mapping[str, Answers]] = dict
 
-    def comparisons(self, file: Path, precision: str, engines: Sequence[Kind]) -> tuple[Comparison, ...]:
+    def comparisons(
+        self, file: Path, precision: str, engines: Sequence[Kind], fingerprint: Fingerprint
+    ) -> tuple[Comparison, ...]:
         """One for each engine; one that cannot run the file is refused like any other failure."""
-        return tuple(self._comparison(file, precision, engine) for engine in engines)
+        return tuple(self._comparison(file, precision, engine, fingerprint) for engine in engines)
 
-    def _comparison(self, file: Path, precision: str, engine: Kind) -> Comparison:
+    def _comparison(self, file: Path, precision: str, engine: Kind, fingerprint: Fingerprint) -> Comparison:
         try:
             ran = run(self.spec, file, engine, precision, self.items.inputs)
         except EngineFailed as exc:
             return Comparison(
                 engine=engine, precision=precision, samples=0, max_error={}, mean_error={}, refused=(str(exc),)
             )
-        found = compare(self.spec, self.expected, ran, self.items)
+        found = compare(self.spec, self.expected, ran, self.items, fingerprint)
         if not found.refused or not found.max_error:
             return found
         fault = named(self.spec.outputs[0].name, self.expected, ran.answers, self.suspects())
@@ -61,7 +66,7 @@ class Reference:
         )
 
 
-def compare(spec: ModelSpec, expected: Answers, ran: Ran, items: Items) -> Comparison:
+def compare(spec: ModelSpec, expected: Answers, ran: Ran, items: Items, fingerprint: Fingerprint) -> Comparison:
     """Measure one engine's answers and judge them.
 
     Args:
@@ -69,23 +74,26 @@ def compare(spec: ModelSpec, expected: Answers, ran: Ran, items: Items) -> Compa
         expected: PyTorch's outputs by name, [N, ...].
         ran: the artefact's.
         items: what both answered.
+        fingerprint: that the artefact was given: reports find its card by it.
     """
-    if malformed := tuple(_malformed(spec, expected, ran.answers)):
+    if malformed := _malformed(spec, expected, ran.answers):
         return Comparison(
             engine=ran.engine, precision=ran.precision, samples=len(items), max_error={}, mean_error={},
-            refused=malformed,
+            refused=tuple(malformed),
         )  # fmt: skip
     bounds = spec.gate.bounds(ran.precision)
     found = _measured(spec, expected, ran)
     if spec.labels:
         found = _with_labels(spec, found, expected, ran.answers, items, bounds.tie)
-    return replace(found, refused=tuple(judge(spec, found, bounds)))
+    contradicting = _contradicting(spec, ran.answers, fingerprint)
+    return replace(found, refused=(*contradicting, *broken(found, bounds), *unshown(spec, found, items)))
 
 
 def _measured(spec: ModelSpec, expected: Answers, ran: Ran) -> Comparison:
     summary = ran.answers[spec.summary.name]
-    decided = [figures.decisions(spec, answers, summary) for answers in (expected, ran.answers)]
-    pairs = list(zip(*decided, strict=True))
+    wanted = figures.decisions(spec, figures.summarised(spec, expected, summary))
+    pairs = list(zip(wanted, figures.decisions(spec, summary[:, 2:]), strict=True))
+    levels = {level.name: place for place, level in enumerate(spec.rules.risk_levels)}  # lowest first
     return Comparison(
         engine=ran.engine,
         precision=ran.precision,
@@ -96,6 +104,7 @@ def _measured(spec: ModelSpec, expected: Answers, ran: Ran) -> Comparison:
         review_flips=sum(a.needs_review != b.needs_review for a, b in pairs),
         lost_reviews=sum(a.needs_review and not b.needs_review for a, b in pairs),
         risk_flips=sum(a.risk_level != b.risk_level for a, b in pairs),
+        lowered_risks=sum(levels.get(b.risk_level or "", 0) < levels.get(a.risk_level or "", 0) for a, b in pairs),
         heatmap_correlation=figures.correlations(expected, ran.answers),
     )
 
@@ -115,44 +124,29 @@ def _with_labels(
     )
 
 
-def judge(spec: ModelSpec, found: Comparison, bounds: Bounds) -> list[str]:
-    """Why these figures may not be published: a sentence for each bound that they break."""
-    where = f"{found.precision} on {found.engine}, {found.samples} samples"
-    broken = []
-    for name, error in found.max_error.items():
-        bound = bounds.heatmap if name.startswith("heatmap") else bounds.largest
-        if not error <= bound or math.isinf(error):  # NaN counts as infinite, and fails where there is no bound
-            broken.append(f"{where}: {name}: expected max |Δ| ≤ {bound:g}, got {error:.3g}")
-    prediction = spec.outputs[0].name
-    if not found.mean_error[prediction] <= bounds.mean:
-        broken.append(
-            f"{where}: {prediction}: expected mean |Δ| ≤ {bounds.mean:g}, got {found.mean_error[prediction]:.3g}"
-        )
-    allowed = int(bounds.flips * found.samples)
-    if found.label_flips - found.ties > allowed:
-        broken.append(
-            f"{where}: labels: expected at most {allowed} to flip beyond ties of {bounds.tie:g}, "
-            f"got {found.label_flips - found.ties}"
-        )
-    broken += [
-        f"{where}: {label}: expected none of {calls.calls} calls to be lost, got {calls.lost}"
-        for label, calls in found.critical.items()
-        if calls.lost
-    ]
-    broken += [
-        f"{where}: {name}: expected a median correlation ≥ {bounds.correlation:g}, got {value:.3f}"
-        for name, value in found.heatmap_correlation.items()
-        if not value >= bounds.correlation
-    ]
-    return broken
-
-
 def _malformed(spec: ModelSpec, expected: Answers, got: Answers) -> list[str]:
     """Names, then shapes."""
+    shapes = {output.name: expected[output.name].shape for output in spec.outputs}
+    shapes |= {spec.summary.name: (len(expected[spec.outputs[0].name]), *spec.summary.dims)}
     wrong = []
-    for output in spec.outputs:
-        if output.name not in got:
-            wrong.append(f"{output.name}: expected it, the file has {', '.join(got)}")
-        elif got[output.name].shape != expected[output.name].shape:
-            wrong.append(f"{output.name}: shape: expected {expected[output.name].shape}, got {got[output.name].shape}")
+    for name, shape in shapes.items():
+        if name not in got:
+            wrong.append(f"{name}: expected it, the file has {', '.join(got)}")
+        elif got[name].shape != shape:
+            wrong.append(f"{name}: shape: expected {shape}, got {got[name].shape}")
+    return wrong
+
+
+def _contradicting(spec: ModelSpec, got: Answers, fingerprint: Fingerprint) -> list[str]:
+    """What reports are written from must be what callers get, and must lead to the artefact's card."""
+    summary = got[spec.summary.name]
+    wrong = []
+    if found := {tuple(row) for row in summary[:, :2].tolist()} - {tuple(map(float, fingerprint))}:
+        wrong.append(f"{spec.summary.name}: expected the fingerprint {fingerprint}, got {min(found)}")
+    apart = np.abs(figures.summarised(spec, got, summary) - summary[:, 2:]).max(0)
+    wrong += [
+        f"{spec.summary.name}: {name}: expected the output's own figure within {SAME:g}, got one {error:.3g} away"
+        for name, error in zip(spec.summary_fields, apart, strict=True)
+        if error > SAME
+    ]
     return wrong

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from export.digest import sha256_of
 from export.figures import UNLABELLED
 from export.samples import generated_files, net_inputs, pictures_below
 from export.spec import ModelSpec
@@ -19,6 +20,7 @@ from report.comparison import PictureSet
 
 CALIBRATES = 4  # one picture in so many finds the ranges of INT8, by its content's hash; the others compare
 FEWEST = 4
+AT_ONCE = 64  # files held in memory while they are decoded
 SYNTHETIC = "generated (export.samples)"
 
 
@@ -106,7 +108,7 @@ def split(folder: Folder) -> tuple[dict[str, Path], dict[str, Path]]:
     """
     if not folder.path.is_dir():
         raise ValueError(f"PICTURES: expected a folder, found none at {folder.path}")
-    by_content = {sha256(file.read_bytes()).hexdigest(): file for file in reversed(pictures_below(folder.path))}
+    by_content = {sha256_of(file): file for file in reversed(pictures_below(folder.path))}
     if not by_content:
         raise ValueError(f"PICTURES: expected pictures below {folder.path}, found none")
     parts: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
@@ -127,15 +129,44 @@ def _real(spec: ModelSpec, folder: Folder) -> tuple[Items, Items]:
 
 def _items(spec: ModelSpec, folder: Folder, found: Mapping[str, Path]) -> Items:
     files = tuple(found.values())
+    parts = [_decoded(spec, files[start : start + AT_ONCE]) for start in range(0, len(files), AT_ONCE)]
+    inputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+    labels = labels_of(spec, folder, files)
+    origin = PictureSet(source=folder.path.name, synthetic=False, sha256=tuple(found), labels=labels_digest(labels))
+    return Items(inputs=inputs, labels=labels, origin=origin, files=files)
+
+
+def _decoded(spec: ModelSpec, files: Sequence[Path]) -> dict[str, NDArray[np.generic]]:
     try:
-        inputs = net_inputs(spec.step, [file.read_bytes() for file in files]) if files else {}
+        return net_inputs(spec.step, [file.read_bytes() for file in files])
     except Rejected as rejected:
         raise ValueError(f"PICTURES: {files[rejected.item]}: {rejected}. Take it out, or send another.") from rejected
-    origin = PictureSet(source=folder.path.name, synthetic=False, sha256=tuple(found))
-    return Items(inputs=inputs, labels=_labels(spec, folder, files), origin=origin, files=files)
 
 
-def _labels(spec: ModelSpec, folder: Folder, files: Sequence[Path]) -> NDArray[np.int64]:
+def labels_digest(labels: NDArray[np.int64]) -> str:
+    """SHA-256 of the labels in their order; "" where none is known."""
+    known = bool((labels != UNLABELLED).any())
+    return sha256(labels.astype("<i8").tobytes()).hexdigest() if known else ""
+
+
+def check_folders(specs: Iterable[ModelSpec], folders: Iterable[Folder]) -> None:
+    """Refuse a folder=label that would say nothing, as a misspelt one does.
+
+    Raises:
+        ValueError: no such folder of pictures, or no such label of any of the models.
+    """
+    labels = {plain(label) for spec in specs for label in spec.labels}
+    given = list(folders)
+    named = {name: label for folder in given for name, label in folder.labels.items()}
+    there = {path.name for folder in given for path in folder.path.rglob("*") if path.is_dir()}
+    if missing := sorted(set(named) - there):
+        raise ValueError(f"FOLDERS: expected folders below PICTURES, found no {', '.join(missing)}")
+    if unknown := sorted({label for label in named.values() if plain(label) not in labels}):
+        raise ValueError(f"FOLDERS: expected labels of these models, got {', '.join(unknown)}")
+
+
+def labels_of(spec: ModelSpec, folder: Folder, files: Iterable[Path]) -> NDArray[np.int64]:
+    """[N], the index of the label that each file's folder names; UNLABELLED where it names none."""
     own = {plain(label): index for index, label in enumerate(spec.labels)}
     names = [file.parent.name for file in files]
     return np.array([own.get(plain(folder.labels.get(name, name)), UNLABELLED) for name in names], np.int64)

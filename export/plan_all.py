@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from export.artefact import folder_of
+from export.artefact import ARTEFACT, folder_of
+from export.engines import EngineFailed, Ran, answered, run
+from export.parity import compare
+from export.pictures import Folder, gather
 from export.plans.gpu import compute_capability
-from export.plans.plan import EngineError, Precision, check_served_by, plan_name
+from export.plans.plan import EngineError, Precision, check_served_by, plan_name, write_whole
 from export.spec import ModelSpec
-from export.to_engine import Order, build_plan, library
-from export.tune import shown
+from export.to_engine import Order, build_plan, library, open_plan
 from report.card import FILENAME, Card
+from report.comparison import Comparison
 from report.plan import Plan
 
 SOURCES: dict[Precision, str] = {"fp32": "fp32.onnx", "fp16": "fp16.onnx", "int8": "int8.onnx"}
@@ -27,18 +30,21 @@ class Site:
         repository: with the artefacts; plans for its server go beside them.
         proofs: folder for plans that no server here can load.
         server_version: TensorRT's in the server's image; "" where it is not known.
+        pictures: real ones to compare plans on; None: generated ones.
     """
 
     repository: Path
     proofs: Path
     server_version: str = ""
+    pictures: Folder | None = None
 
 
 def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Iterator[Plan]:
     """Build a plan of each precision, one after the other.
 
-    With TensorRT and a GPU the first goes into the repository, under the name that `cc_model_filenames` gives
-    that GPU, and into the card. Without, they are TensorRT-RTX plans below `site.proofs`.
+    With TensorRT and a GPU the first, if its answers pass the gate there, goes into the repository under the name
+    that `cc_model_filenames` gives that GPU, and into the card. The others stay below `site.proofs`, as do all
+    plans where there is no GPU: TensorRT-RTX's.
 
     Args:
         spec: the model's declaration.
@@ -46,8 +52,8 @@ def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Itera
         precisions: of those that are published.
 
     Raises:
-        EngineError: no such artefact was published, it has not shown enough to be served, or what was built is
-            not what was asked for.
+        EngineError: no such artefact was published, or what was built is not what was asked for or fails the gate.
+        ValueError: no pictures where some were said to be.
         report.card.CardError: it was not exported.
     """
     folder = folder_of(spec, site.repository)
@@ -57,14 +63,10 @@ def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Itera
     serves = built_by.__name__ == "tensorrt" and capability is not None
     if serves and site.server_version:  # before a plan that its server can load is replaced
         check_served_by(f"{built_by.__name__} {built_by.__version__}", site.server_version)
+    site.proofs.mkdir(parents=True, exist_ok=True)
     for place, precision in enumerate(precisions):
         source = _published(spec, card, precision)
-        if serves and capability and place == 0:
-            _check_shown(spec, card, source)
-            file = folder / plan_name(capability)
-        else:
-            site.proofs.mkdir(parents=True, exist_ok=True)
-            file = site.proofs / f"{spec.name}.{precision}.plan"
+        file = site.proofs / f"{spec.name}.{precision}.plan"
         order = Order(
             onnx=folder / source,
             spec=spec,
@@ -73,21 +75,36 @@ def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Itera
             timing_cache=site.proofs / TIMINGS if serves else None,
         )
         plan = build_plan(order, file)
-        if file.parent == folder:
+        if serves and capability and place == 0:
+            plan = replace(plan, file=plan_name(capability), comparison=_passed(spec, site, card, plan, file))
+            write_whole(folder / plan.file, file.read_bytes())
             card = replace(card, plans=card.plans | {plan.file: plan})
             card.write(folder)
+            file.unlink()
         yield plan
 
 
-def _check_shown(spec: ModelSpec, card: Card, source: str) -> None:
-    """Raises EngineError: onnxruntime refused the file, or its comparison shows nothing of the critical classes."""
-    artefact = card.artefacts[source]
-    exact = artefact.comparisons[0]
-    if not artefact.published_anyway and (exact.refused or not shown(spec, card, exact)):
-        why = "; ".join(exact.refused) or (
-            f"no real pictures were compared among which PyTorch called {', '.join(spec.gate.critical)}: PICTURES=…"
-        )
-        raise EngineError(f"{spec.name}: expected {source} to have passed for a server, it has not: {why}.")
+def _passed(spec: ModelSpec, site: Site, card: Card, plan: Plan, file: Path) -> Comparison:
+    """The plan's answers on this GPU, against those of the FP32 artefact on this CPU.
+
+    The FP32 artefact stands for PyTorch, from which it differs by 1e-4 at most.
+
+    Raises:
+        EngineError: the gate refuses them.
+    """
+    source = card.artefacts[plan.onnx]
+    items, _ = gather(spec, site.pictures)
+    exact = run(spec, folder_of(spec, site.repository) / ARTEFACT, "onnxruntime", "fp32", items.inputs).answers
+    try:
+        answers = answered(spec, open_plan(file), items.inputs, f"tensorrt does not run {file.name}")
+    except EngineFailed as exc:
+        raise EngineError(f"{spec.name}: {exc}") from exc
+    ran = Ran(engine="tensorrt", precision=plan.precision, answers=answers)
+    expected = {output.name: exact[output.name] for output in spec.outputs}
+    found = compare(spec, expected, ran, items, source.fingerprint)
+    if found.refused and not source.published_anyway:
+        raise EngineError(f"{spec.name}: {plan.file}: not put into the repository: {'; '.join(found.refused)}")
+    return found
 
 
 def _published(spec: ModelSpec, card: Card, precision: Precision) -> str:

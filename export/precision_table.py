@@ -33,6 +33,7 @@ def page(measured: Mapping[str, Any]) -> str:
         compared = figures["compared"]
         parts.append(
             f"## `{name}`\n\nWeights {trained}; {compared['pictures']} items, {compared['source']}.\n\n{table(figures)}"
+            + _reasons(figures)
             + _kept(figures)
             + _choice(figures)
         )
@@ -64,6 +65,17 @@ def _row(name: str, made: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         "**refused**" if found["refused"] else "passed",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _reasons(figures: Mapping[str, Any]) -> str:
+    """Why what was made was refused."""
+    lines = [
+        f"- `{name}`: {sentence}"
+        for name, made in (*figures["artefacts"].items(), *figures["refused"].items())
+        for comparison in made["comparisons"]
+        for sentence in comparison["refused"]
+    ]
+    return "\n\nRefused:\n\n" + "\n".join(lines) if lines else ""
 
 
 def _kept(figures: Mapping[str, Any]) -> str:

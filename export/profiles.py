@@ -13,9 +13,10 @@ from tritonclient.grpc import model_config_pb2 as pb
 from export.artefact import ARTEFACT
 from export.plans.plan import COMPUTE_CAPABILITIES, plan_name
 from export.spec import ModelSpec, Tensor
+from report.answer import CPU_PROFILE, TENSORRT_PROFILE
 from report.card import Choice
 
-CPU, TENSORRT, CUDA = "cpu", "tensorrt", "cuda"
+CPU, TENSORRT, CUDA = CPU_PROFILE, TENSORRT_PROFILE, "cuda"
 HALF = "fp16.onnx"
 NO_PLAN = "no-plan-for-this-gpu.plan"  # what Triton looks for, and names, where no capability fits
 QUEUE_DELAY_US = 1000  # how long a net waits for batch-mates; not tuned yet

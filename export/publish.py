@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,6 @@ from export.artefact import ARTEFACT, VERSION, external, folder_of, shipped_sha2
 from export.digest import recipe_digest, sha256_of, sha256_of_all
 from export.repository import write_choice
 from export.spec import ModelSpec
-from export.wanted import Wanted
 from report.card import FILENAME, Calibration, Card, CardError, WeightsOrigin
 
 if TYPE_CHECKING:  # torch and more: not for a start with nothing to export
@@ -38,14 +37,14 @@ class Order:
         checkpoint: None: the weights that are shipped, or random ones.
         pictures: real ones to compare and calibrate on; None: generated ones.
         fitted: the temperature; None: the one in the card, if that is of the same weights.
-        wanted: see `export.wanted.Wanted`.
+        anyway: the reason for publishing what the gate refuses, INT8 without real pictures too; "" where there is none.
         report: folder for the gate's report, below it one of each model; None: none is written.
     """
 
     checkpoint: Path | None = None
     pictures: Folder | None = None
     fitted: Calibration | None = None
-    wanted: Wanted = field(default_factory=Wanted)
+    anyway: str = ""
     report: Path | None = None
 
 
@@ -107,11 +106,15 @@ def stale(spec: ModelSpec, repository: Path, order: Order) -> str:
 
 def _other_pictures(spec: ModelSpec, card: Card, folder: Folder) -> bool:
     """Whether a comparison on this folder would be one on other pictures than the card's."""
-    from export.pictures import split
+    from export.pictures import labels_digest, labels_of, split
 
     if not spec.takes_one_picture:
         return False
-    return tuple(split(folder)[0]) != card.compared.sha256
+    compared, _ = split(folder)
+    return (tuple(compared), labels_digest(labels_of(spec, folder, compared.values()))) != (
+        card.compared.sha256,
+        card.compared.labels,
+    )
 
 
 def _other_weights(spec: ModelSpec, card: Card, checkpoint: Path | None) -> bool:
@@ -152,11 +155,11 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
         exported, reference, calibrating = _exported(net, spec, Path(scratch, ARTEFACT), calibration, order.pictures)
         found = [
             exported,
-            *variants(reference, calibrating, exported.path, trained=weights.trained, wanted=order.wanted),
+            *variants(reference, calibrating, exported.path, trained=weights.trained, anyway=bool(order.anyway)),
         ]
         if order.report is not None:
             gate_report.write(order.report / spec.name, reference, found)
-        good = [variant for variant in found if variant.file and (not variant.why or order.wanted.anyway)]
+        good = [variant for variant in found if variant.file and (not variant.why or order.anyway)]
         card = Card(
             model=spec.name,
             version=VERSION,
@@ -165,7 +168,7 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
             calibration=calibration,
             recipe=recipe_digest(spec.name, tools=[cards.tool_versions()[tool] for tool in TOOLS]),
             compared=reference.items.origin,
-            artefacts={variant.name: cards.artefact(variant, anyway=order.wanted.anyway) for variant in good},
+            artefacts={variant.name: cards.artefact(variant, anyway=order.anyway) for variant in good},
             refused={variant.name: cards.refused(variant) for variant in found if variant not in good},
         )
         write_choice(spec, repository, None)  # it was of the files that go now
@@ -197,7 +200,7 @@ def _exported(
         suspects=cache(lambda: suspects(net, spec, compared, calibration.temperature)),
     )
     # OpenVINO may run it in bf16, behind bounds of its own; what it fails is not served that way.
-    comparisons = held.comparisons(file, "fp32", here())
+    comparisons = held.comparisons(file, "fp32", here(), fingerprint)
     if comparisons[0].refused:
         raise ParityError(
             f"{spec.name}/{file.name} vs torch ({compared.origin.source})\n  "

@@ -19,6 +19,7 @@ from typing import Any
 from export.digest import sha256_of
 from export.plans.check import ARITHMETIC, Layer, check_precision, check_tensors, counts, inspected
 from export.plans.config import configured, targets, timing_cache
+from export.plans.execute import PlanEngine
 from export.plans.gpu import compute_capability
 from export.plans.network import Parsed, layers, parse, tensors
 from export.plans.plan import CacheUse, EngineError, Precision, write_whole
@@ -135,11 +136,7 @@ def _inspect(trt: ModuleType, content: memoryview, spec: ModelSpec) -> list[Laye
 
     Loading a plan takes a GPU, with RTX too.
     """
-    _logger(trt).errors.clear()
-    runtime = trt.Runtime(_logger(trt))
-    engine = runtime.deserialize_cuda_engine(content)
-    if engine is None:
-        raise EngineError(f"plan: expected one that this GPU loads, got none: {'; '.join(_logger(trt).errors)}.")
+    engine = _loaded(trt, content)
     context = engine.create_execution_context()
     for name, shape in ranges(spec).items():  # without them dynamic layers tell no types
         context.set_input_shape(name, shape.optimal)
@@ -147,6 +144,30 @@ def _inspect(trt: ModuleType, content: memoryview, spec: ModelSpec) -> list[Laye
     inspector.execution_context = context
     seen = inspected(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
     return seen if any(layer.type in ARITHMETIC for layer in seen) else []
+
+
+def open_plan(file: Path) -> PlanEngine:
+    """A plan on this machine's GPU.
+
+    Raises:
+        EngineError: it does not load here, or torch reaches no GPU.
+    """
+    trt = library()
+    return PlanEngine(trt, _loaded(trt, memoryview(file.read_bytes())))
+
+
+def _loaded(trt: ModuleType, content: memoryview) -> Any:
+    _logger(trt).errors.clear()
+    engine = _runtime(trt).deserialize_cuda_engine(content)
+    if engine is None:
+        raise EngineError(f"plan: expected one that this GPU loads, got none: {'; '.join(_logger(trt).errors)}.")
+    return engine
+
+
+@cache
+def _runtime(trt: ModuleType) -> Any:
+    """One for all: it must outlive every engine that it loaded."""
+    return trt.Runtime(_logger(trt))
 
 
 @cache

@@ -18,7 +18,6 @@ from export.repository import write_choice
 from export.samples import generated
 from export.spec import ModelSpec
 from report.card import FILENAME, Card, Choice
-from report.comparison import Comparison
 from server.backends.onnxruntime.engine import Engine
 from server.machine import cpu_features
 
@@ -50,7 +49,7 @@ def tune(spec: ModelSpec, repository: Path, rounds: int = ROUNDS) -> Choice:
 def fastest(spec: ModelSpec, folder: Path, card: Card, rounds: int) -> Choice:
     """Time every candidate against FP32 on onnxruntime, by turns, and name the fastest."""
     loaded: dict[tuple[str, Kind], tuple[Engine, str]] = {}
-    for (name, engine), precision in candidates(spec, card).items():
+    for (name, engine), precision in candidates(card).items():
         try:
             loaded[name, engine] = (load(folder / name, engine), precision)
         except EngineFailed:  # it ran when it was compared; what does not run now is no candidate
@@ -71,33 +70,20 @@ def fastest(spec: ModelSpec, folder: Path, card: Card, rounds: int) -> Choice:
     )
 
 
-def candidates(spec: ModelSpec, card: Card) -> dict[tuple[str, Kind], str]:
-    """(artefact, engine) → precision, of what may serve: FP32, and what passed here on pictures that can show it.
+def candidates(card: Card) -> dict[tuple[str, Kind], str]:
+    """(artefact, engine) → precision, of what may serve: FP32, and what passed here.
 
     A comparison made on another CPU says nothing of this one: there OpenVINO may have computed in another precision.
-
-    A lower precision of a model with critical classes must have been compared on real pictures among
-    which PyTorch called each of them: where nothing was called, nothing could be lost.
+    FP16 is for GPUs: a CPU converts it back and forth.
     """
     found = {EXACT: "fp32"}
     for name, artefact in card.artefacts.items():
-        if artefact.quantised and artefact.quantised.calibrated.synthetic and not artefact.published_anyway:
-            continue  # made to see that it builds
         for comparison in artefact.comparisons:
             ran_here = comparison.cpu == cpu_features() and bool(comparison.max_error)
-            passed = not comparison.refused and shown(spec, card, comparison)
-            if ran_here and (passed or artefact.published_anyway):
+            passed = not comparison.refused or bool(artefact.published_anyway)
+            if ran_here and passed and comparison.precision != "fp16":
                 found[name, _kind(comparison.engine)] = comparison.precision
-    # FP16 is for GPUs: a CPU converts it back and forth.
-    return {key: precision for key, precision in found.items() if precision != "fp16"}
-
-
-def shown(spec: ModelSpec, card: Card, comparison: Comparison) -> bool:
-    """Whether the comparison says something of the classes that must not be lost."""
-    if comparison.precision == "fp32" or not spec.gate.critical:
-        return True
-    called = [comparison.critical[label].calls for label in spec.gate.critical if label in comparison.critical]
-    return not card.compared.synthetic and len(called) == len(spec.gate.critical) and all(called)
+    return found
 
 
 def _kind(name: str) -> Kind:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from export.parity import Reference
@@ -11,7 +12,6 @@ from export.pictures import FEWEST, Items
 from export.precision.half import write_half
 from export.precision.int8 import SYMMETRIC, UNSIGNED, Form
 from export.precision.repair import quantised
-from export.wanted import Wanted
 from report.card import Quantised
 from report.comparison import Comparison
 
@@ -43,9 +43,7 @@ class Variant:
         return self.file
 
 
-def variants(
-    reference: Reference, calibrating: Items, fp32: Path, *, trained: bool, wanted: Wanted
-) -> Iterator[Variant]:
+def variants(reference: Reference, calibrating: Items, fp32: Path, *, trained: bool, anyway: bool) -> Iterator[Variant]:
     """FP16, and INT8 in both forms: each made beside the FP32 file, or the reason why not.
 
     Args:
@@ -53,31 +51,34 @@ def variants(
         calibrating: finds the ranges of INT8.
         fp32: the file that passed its gate.
         trained: whether its weights were.
-        wanted: see Wanted.
+        anyway: make INT8 even where its ranges mean nothing: to see that it builds.
     """
+    eight_bits = partial(_eight_bits, reference, calibrating, fp32, trained=trained, anyway=anyway)
+    makers: list[tuple[str, str, Callable[[], Variant]]] = [
+        (HALF, "fp16", lambda: _half(reference, fp32)),
+        *((form.file, "int8", partial(eight_bits, form)) for form in (SYMMETRIC, UNSIGNED)),
+    ]
     unsupported = dict(reference.spec.unsupported)
-    if reason := unsupported.get("fp16"):
-        yield Variant(name=HALF, precision="fp16", file=None, why=(f"unsupported: {reason}",))
-    else:
-        yield _half(reference, fp32)
-    for form in (SYMMETRIC, UNSIGNED):
-        if reason := unsupported.get("int8"):
-            yield Variant(name=form.file, precision="int8", file=None, why=(f"unsupported: {reason}",))
-        elif reason := _not_calibrated(calibrating, trained=trained, wanted=wanted):
-            yield Variant(name=form.file, precision="int8", file=None, why=(reason,))
-        else:
-            yield _eight_bits(reference, calibrating, fp32, form)
+    for name, precision, make in makers:
+        if reason := unsupported.get(precision):
+            yield _not_made(name, precision, f"unsupported: {reason}")
+            continue
+        try:
+            yield make()
+        except Exception as exc:  # a converter's: no reason to withhold the FP32 file, which passed
+            yield _not_made(name, precision, f"could not be made: {type(exc).__name__}: {exc}")
 
 
-def _not_calibrated(calibrating: Items, *, trained: bool, wanted: Wanted) -> str:
-    if not len(calibrating):
-        return "not calibrated: none of the pictures fell to calibration: give more"
-    if wanted.synthetic:
-        return ""
+def _not_made(name: str, precision: str, reason: str) -> Variant:
+    return Variant(name=name, precision=precision, file=None, why=(reason,))
+
+
+def _uncalibrated(calibrating: Items, *, trained: bool) -> str:
+    """Why the ranges of INT8 would mean nothing; "" where they do."""
     if not trained:
         return "untrained weights: there is nothing to calibrate"
     if calibrating.origin.synthetic:
-        return "not calibrated: eight bits need real pictures, PICTURES=…"
+        return "calibrated on synthetic data: eight bits need real pictures, PICTURES=…"
     if len(calibrating) < FEWEST:
         return f"not calibrated: expected at least {FEWEST} pictures to calibrate on, got {len(calibrating)}: give more"
     return ""
@@ -87,14 +88,19 @@ def _half(reference: Reference, fp32: Path) -> Variant:
     file = fp32.with_name(HALF)
     fingerprint = write_half(fp32, file)
     # OpenVINO would run it in the CPU's own precision, not in its own: FP16 is for GPUs.
-    comparisons = reference.comparisons(file, "fp16", ["onnxruntime"])
+    comparisons = reference.comparisons(file, "fp16", ["onnxruntime"], fingerprint)
     return Variant(
         name=HALF, precision="fp16", file=file, fingerprint=fingerprint, comparisons=comparisons,
         why=_why(comparisons),
     )  # fmt: skip
 
 
-def _eight_bits(reference: Reference, calibrating: Items, fp32: Path, form: Form) -> Variant:
+def _eight_bits(
+    reference: Reference, calibrating: Items, fp32: Path, form: Form, *, trained: bool, anyway: bool
+) -> Variant:
+    reason = _uncalibrated(calibrating, trained=trained)
+    if reason and not (anyway and len(calibrating)):
+        return _not_made(form.file, "int8", reason)
     made = quantised(reference, calibrating, fp32, form)
     return Variant(
         name=form.file,
@@ -103,7 +109,7 @@ def _eight_bits(reference: Reference, calibrating: Items, fp32: Path, form: Form
         fingerprint=made.fingerprint,
         comparisons=made.comparisons,
         quantised=made.how,
-        why=_why(made.comparisons),
+        why=(*([reason] if reason else []), *_why(made.comparisons)),
     )
 
 

@@ -16,6 +16,7 @@ from report.decision import decide
 
 PROFILE_VARIABLE = "MEDSERVE_PROFILE"  # set by the launcher for the workers
 CPU_PROFILE = "cpu"  # configs/cpu.pbtxt: this machine's own choice
+TENSORRT_PROFILE = "tensorrt"  # configs/tensorrt.pbtxt: plans
 PRESENT = "present:"  # before the name of a picture: whether it was sent
 SUM_TOLERANCE = 1e-2  # half precision keeps a sum of probabilities within a thousandth
 
@@ -92,7 +93,7 @@ class Reporter:
     def _provenance(self, card: Card, name: str, artefact: Artefact) -> dict[str, Any]:
         choice = card.choice if self._profile == CPU_PROFILE else None
         chosen = choice is not None and choice.artefact == name
-        provenance = {
+        provenance: dict[str, Any] = {
             "model_version": card.version,
             "artefact": name,
             "artefact_sha256": artefact.sha256,
@@ -103,6 +104,9 @@ class Reporter:
             "calibrated": card.calibration.fit is not None,
             "preprocessing": self._preprocessing,
         }
+        if self._profile == TENSORRT_PROFILE:  # a plan of that artefact answered: the one of the GPU that it ran on
+            built = {plan.file: plan.sha256 for plan in card.plans.values() if plan.onnx == name}
+            provenance["plans"] = built
         return provenance | ({"published_anyway": artefact.published_anyway} if artefact.published_anyway else {})
 
 

@@ -13,19 +13,28 @@ class PictureSet:
         source: name of the folder, or that they were generated.
         synthetic: drawn by the exporter: they show that two programs agree, and nothing of patients.
         sha256: of each file sent, in order, so that two sets can be shown to be disjoint. Never a name.
+        labels: digest of the label of each, "" where none is known: corrected labels are other figures.
     """
 
     source: str
     synthetic: bool
     sha256: tuple[str, ...]
+    labels: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriticalCalls:
-    """A finding that must not be lost: how often PyTorch called it, and how often the variant then did not."""
+    """A finding that must not be lost: how often PyTorch called it, and how often the variant then did not.
+
+    Args:
+        calls: PyTorch's.
+        lost: of those, the ones that the variant misses by more than the bound's `tie`.
+        ties: and those that it misses by less.
+    """
 
     calls: int
     lost: int
+    ties: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +71,9 @@ class Comparison:
         review_flips: items that go to a person under one of the two and not under the other.
         lost_reviews: of those, the ones that PyTorch would have sent.
         risk_flips: items of another risk level.
+        lowered_risks: of those, the ones of a lower level.
         critical: by label, of the classes that are declared critical.
-        heatmap_correlation: by output, median Pearson correlation over the items.
+        heatmap_correlation: by output, median Pearson correlation over the items that have a heat map.
         uncertainty_drift: mean of (variant - PyTorch).
         labelled: None where no picture had a label.
         refused: why it may not be published, one sentence each; empty: it passed.
@@ -80,6 +90,7 @@ class Comparison:
     review_flips: int = 0
     lost_reviews: int = 0
     risk_flips: int = 0
+    lowered_risks: int = 0
     critical: dict[str, CriticalCalls] = field(default_factory=dict)
     heatmap_correlation: dict[str, float] = field(default_factory=dict)
     uncertainty_drift: float = 0.0

@@ -40,12 +40,14 @@ def _described(card: Card) -> dict[str, Any]:
         del artefact["fingerprint"]
     for made in (*whole["artefacts"].values(), *whole["refused"].values()):
         if made["quantised"]:
-            _count(made["quantised"]["calibrated"])
-    _count(whole["compared"])
+            count_pictures(made["quantised"]["calibrated"])
+    count_pictures(whole["compared"])
     if fit := whole["calibration"]["fit"]:
         del fit["sha256"]
     return declaration | whole
 
 
-def _count(pictures: dict[str, Any]) -> None:
+def count_pictures(pictures: dict[str, Any]) -> None:
+    """Leave of a PictureSet, as plain JSON, how many there are: digests are for the exporter alone."""
     pictures["pictures"] = len(pictures.pop("sha256"))
+    del pictures["labels"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from report.comparison import Comparison
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -24,6 +26,7 @@ class Plan:
             whose types the plan has to keep.
         timing_cache: "" where none was asked for.
         build_s: seconds in the builder.
+        comparison: of its answers on the GPU that it serves; None of a plan that serves none.
     """
 
     file: str
@@ -39,3 +42,4 @@ class Plan:
     checked_by: str
     timing_cache: str
     build_s: float
+    comparison: Comparison | None = None

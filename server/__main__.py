@@ -12,7 +12,7 @@ from types import FrameType
 
 from report.answer import CPU_PROFILE
 from report.card import Card
-from server import preflight
+from server import choices, preflight
 from server.banner import banner
 from server.leftovers import clean_up, own_tag, prune_cache
 from server.machine import cpu_features
@@ -81,7 +81,7 @@ def _run(options: argparse.Namespace, tag: str) -> None:
         address=address,
         runtime=options.runtime.resolve(),
         tag=tag,
-        verify=lambda: preflight.check_artefacts(repository.artefacts(needed)),
+        verify=lambda: _check_files(Repository.read(repository.folder, repository.profile), needed),
         verbose=options.verbose,
     )
     serve(plan, lambda: print(banner(repository, models, cards, address), flush=True))
@@ -90,13 +90,19 @@ def _run(options: argparse.Namespace, tag: str) -> None:
 def _check(address: Address, repository: Repository, needed: Sequence[str]) -> list[Card]:
     ports = {"HTTP_PORT": address.http, "GRPC_PORT": address.grpc, "METRICS_PORT": address.metrics}
     preflight.check_ports(address.host, ports)
-    preflight.check_servable(repository, needed)
+    choices.check_servable(repository, needed)
     preflight.check_shared_memory(repository.workers(needed))
-    cards = preflight.check_artefacts(repository.artefacts(needed))
-    preflight.check_choices(cards, repository, cpu_features())
+    cards = _check_files(repository, needed)
     for card in cards:
         if not card.weights.trained:
             print(f"serve: {card.model}: weights: untrained; its answers mean nothing", file=sys.stderr)
+    return cards
+
+
+def _check_files(repository: Repository, needed: Sequence[str]) -> list[Card]:
+    """The cards of what is there now: before the first start, and before each after a death."""
+    cards = preflight.check_artefacts(repository.artefacts(needed))
+    choices.check_choices(cards, repository, cpu_features())
     return cards
 
 

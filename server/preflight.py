@@ -8,17 +8,12 @@ import platform
 import shutil
 import socket
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tritonclient.grpc import model_config_pb2 as pb
-
-from report.answer import CPU_PROFILE
 from report.card import FILENAME, Card, CardError
 from server.leftovers import SHM
-from server.repository import Repository
 
-BACKENDS = ("onnxruntime", "python")
 PYTHONS = ((3, 11), (3, 12))
 GLIBC = (2, 35)
 MIB = 1 << 20
@@ -141,59 +136,6 @@ def check_artefacts(artefacts: Iterable[tuple[str, Path]]) -> list[Card]:
                 )
         cards.append(card)
     return cards
-
-
-def check_servable(repository: Repository, names: Iterable[str]) -> None:
-    """Raises PreflightError: a model that this server cannot run: it is for GPUs, or for a backend of NVIDIA's image.
-
-    Args:
-        repository: read with the profile that is served.
-        names: the models to load.
-    """
-    for name in names:
-        config = repository.configs[name]
-        on_gpu = any(group.kind == pb.ModelInstanceGroup.KIND_GPU for group in config.instance_group)
-        if on_gpu or config.backend not in ("", *BACKENDS):
-            raise PreflightError(
-                f"{name}: expected the backend {' or '.join(BACKENDS)} on a CPU, got {config.backend} on a "
-                f"{'GPU' if on_gpu else 'CPU'}. The wheel's Triton serves on the CPU: PROFILE={CPU_PROFILE}. For a GPU "
-                "start NVIDIA's image with --model-config-name."
-            )
-
-
-def check_choices(cards: Iterable[Card], repository: Repository, cpu: Sequence[str]) -> None:
-    """Raises PreflightError: a network tuned for another CPU: there it may compute something else, or slowly.
-
-    Args:
-        cards: of the models that are served.
-        repository: read with the profile that is served.
-        cpu: this machine's features.
-    """
-    if repository.profile != CPU_PROFILE:
-        return
-    for card in cards:
-        _check_chosen(card, repository)
-        if card.choice is not None and card.choice.cpu != tuple(cpu):
-            raise PreflightError(
-                f"{card.model}: expected the CPU it was tuned for ({', '.join(card.choice.cpu) or 'unknown'}), this "
-                f"one has {', '.join(cpu) or 'none of those'}. Run `python -m export tune {card.model}`, or serve "
-                "PROFILE= (FP32, slower, the same everywhere)."
-            )
-
-
-def _check_chosen(card: Card, repository: Repository) -> None:
-    """Raises PreflightError: the profile serves something else than the card says: a choice that was cut short."""
-    config = repository.configs.get(f"{card.model}_net")
-    if config is None:
-        return
-    accelerators = config.optimization.execution_accelerators.cpu_execution_accelerator
-    served = (config.default_model_filename, "openvino" if accelerators else "onnxruntime")
-    expected = (card.choice.artefact, card.choice.engine) if card.choice else ("fp32.onnx", "onnxruntime")
-    if served != expected:
-        raise PreflightError(
-            f"{card.model}: expected configs/{CPU_PROFILE}.pbtxt to serve {' on '.join(expected)}, as its card says, "
-            f"got {' on '.join(served)}. Run `python -m export tune {card.model}`."
-        )
 
 
 def _sha256(file: Path) -> str:

@@ -26,11 +26,11 @@ ALLOWED = {
 }
 # Inside export: spec ← rooms ← tools ← command line. A module may import those of its own or an earlier line.
 LAYERS = [
-    {"export.spec", "export.digest", "export.wanted"},
+    {"export.spec", "export.digest"},
     {"export.steps", "export.outputs", "export.staging", "export.artefact", "export.precision.nodes"},
     {"export.models", "export.nets", "export.figures", "export.plans"},
     {"export.checkpoints", "export.graphs", "export.samples", "export.adapters", "export.sources", "export.profiles"},
-    {"export.loading", "export.references", "export.pictures", "export.engines", "export.suspects"},
+    {"export.loading", "export.references", "export.pictures", "export.engines", "export.suspects", "export.verdict"},
     {"export.to_onnx", "export.to_engine", "export.parity", "export.repository", "export.calibrate", "export.training"},
     {"export.precision"},
     {"export.variants", "export.tune", "export.plan_all", "export.gate_plots"},

@@ -6,8 +6,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.commands.options import add_models, chosen, variable
+from export.commands.options import add_folders, add_models, add_pictures, chosen, pictures_of, variable
 from export.publish import published
+from export.sources import folder_labels, sources
 
 if TYPE_CHECKING:
     from export.plans.plan import Precision
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 def add(parser: ArgumentParser) -> None:
     """Its options."""
     add_models(parser)
+    add_pictures(parser)
+    add_folders(parser)
     parser.add_argument(
         "--precision", default=variable("PRECISION", ""), help="fp32, fp16, int8; default: all that are published"
     )
@@ -33,8 +36,14 @@ def run(options: Namespace) -> int:
     asked: list[Precision] = [each for each in SOURCES if each in named]
     if len(asked) < len(named):
         raise ValueError(f"PRECISION: expected some of {', '.join(SOURCES)}, got {options.precision}")
-    site = Site(repository=options.repository, proofs=options.proofs, server_version=options.server_tensorrt)
+    pictures, labels = sources("PICTURES", options.pictures), folder_labels(options.folders)
     for spec in chosen(options.models):
+        site = Site(
+            repository=options.repository,
+            proofs=options.proofs,
+            server_version=options.server_tensorrt,
+            pictures=pictures_of(spec, pictures, labels),
+        )
         card = published(spec, options.repository)
         # FP16 first: it is what a GPU is to serve unless told otherwise.
         first: tuple[Precision, ...] = ("fp16", "fp32", "int8")

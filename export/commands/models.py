@@ -25,7 +25,6 @@ from export.models import all_specs
 from export.publish import Order, check_not_untraining, published, stale
 from export.sources import folder_labels, sources
 from export.spec import ModelSpec
-from export.wanted import Wanted
 from server.machine import cpu_features
 
 
@@ -35,8 +34,12 @@ def add(parser: ArgumentParser) -> None:
     add_checkpoints(parser)
     add_pictures(parser)
     add_folders(parser)
-    parser.add_argument("--synthetic", action="store_true", help="INT8 from generated pictures too, marked so")
-    parser.add_argument("--publish-anyway", default="", metavar="REASON", help="publish what the gate refuses")
+    parser.add_argument(
+        "--publish-anyway",
+        default="",
+        metavar="REASON",
+        help="publish what the gate refuses, and INT8 of generated pictures; the reason goes with every answer",
+    )
     parser.add_argument("--force", action="store_true", help="export again even if up to date")
     parser.add_argument(
         "--report", default=variable("REPORT", ""), help="folder for the gate's reports: plots, and pictures compared"
@@ -51,14 +54,24 @@ def run(options: Namespace) -> int:
     if pictures.folder and not options.models:
         raise ValueError("PICTURES: expected NAME=DIR,… or MODELS=… beside it: films are no test of a skin model")
     labels = folder_labels(options.folders)
+    specs = chosen(options.models)
+    given = {spec.name: pictures_of(spec, pictures, labels) for spec in specs}
+    if labels:
+        from export.pictures import check_folders  # imports more than a start with nothing to export needs
+
+        check_folders(specs, filter(None, given.values()))
     repository.write(list(all_specs().values()), folder)
     waiting: list[tuple[ModelSpec, Order | None, str]] = []
-    for spec in chosen(options.models):
+    for spec in specs:
         checkpoint, card = checkpoint_of(spec, checkpoints), published(spec, folder)
-        wanted = Wanted(synthetic=options.synthetic, anyway=options.publish_anyway)
         report = Path(options.report) if options.report else None
-        order = Order(checkpoint=checkpoint, pictures=pictures_of(spec, pictures, labels), wanted=wanted, report=report)
-        asked = options.force or report or wanted != Wanted()
+        order = Order(
+            checkpoint=checkpoint,
+            pictures=given[spec.name],
+            anyway=options.publish_anyway,
+            report=report,
+        )
+        asked = options.force or report or options.publish_anyway
         if reason := "asked for" if asked else stale(spec, folder, order):
             check_not_untraining(spec, folder, checkpoint, reason)
             waiting.append((spec, order, reason))

@@ -37,14 +37,19 @@ class Made:
     @property
     def passed(self) -> bool:
         """On every engine of this machine."""
-        return not any(comparison.refused for comparison in self.comparisons)
+        return self.passes == len(self.comparisons)
+
+    @property
+    def passes(self) -> int:
+        """On how many engines."""
+        return sum(not comparison.refused for comparison in self.comparisons)
 
 
 def quantised(reference: Reference, calibrating: Items, fp32: Path, form: Form) -> Made:
     """The INT8 form that keeps as few layers in FP32 as the gate allows on every engine of this machine.
 
-    Where no such form is found within the budget, the one with every layer: whichever engine it passes
-    on may run it, and one that passes on none is refused.
+    Where no such form is found within the budget, the first that passed on most of them, which may run it; or, as
+    proof of why there is none, the one with every layer.
 
     Args:
         reference: what it is held to.
@@ -53,18 +58,14 @@ def quantised(reference: Reference, calibrating: Items, fp32: Path, form: Form) 
         form: see Form.
     """
     attempt = _Attempts(reference, calibrating, fp32, form)
-    whole = attempt.keeping(0)
-    if whole.passed:
-        return whole
-    passed, count = None, 1
-    limit = int(BUDGET * whole.how.layers)
-    while passed is None and count <= limit:
-        passed = made if (made := attempt.keeping(count)).passed else None
+    best = attempt.keeping(0)
+    count, limit = 1, int(BUDGET * best.how.layers)
+    while not best.passed and count <= limit:
+        best = max(best, attempt.keeping(count), key=lambda made: made.passes)  # of equals the first
         count *= 2
-    if passed is None:
-        return attempt.keeping(0)
-    fewest = _fewest(attempt, len(passed.how.kept))
-    return attempt.keeping(fewest)
+    if best.passed and (kept := len(best.how.kept)) > 1:
+        return attempt.keeping(_fewest(attempt, kept))
+    return attempt.keeping(len(best.how.kept))
 
 
 def _fewest(attempt: _Attempts, enough: int) -> int:
@@ -87,18 +88,21 @@ class _Attempts:
         self._ranges = self._best_ranges()
         self._order: list[str] = []
         self._looks = 0
+        self._last: Made | None = None
 
     def keeping(self, count: int) -> Made:
         """Quantise all but the `count` most harmful layers, and ask the gate."""
+        if self._last is not None and len(self._last.how.kept) == count:
+            return self._last
         if count and not self._order:
             self._order = self._ranked()
         kept = tuple(self._order[:count])
         fingerprint = write_quantised(self._fp32, self._file, self._ranges, self._form, kept)
         self._looks += 1
-        return Made(
+        self._last = Made(
             file=self._file,
             fingerprint=fingerprint,
-            comparisons=self._reference.comparisons(self._file, "int8", here()),
+            comparisons=self._reference.comparisons(self._file, "int8", here(), fingerprint),
             how=Quantised(
                 form=self._form.name,
                 ranges=self._ranges.method,
@@ -108,6 +112,7 @@ class _Attempts:
                 looks=self._looks,
             ),
         )
+        return self._last
 
     def _best_ranges(self) -> Ranges:
         """Of METHODS, the one that changes the feature maps of the calibration items least."""

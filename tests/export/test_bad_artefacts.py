@@ -73,8 +73,8 @@ def _gated(cnn: tuple[Path, Reference, Items], source: Path, target: Path, black
     if black:
         inputs = {name: np.zeros_like(array) for name, array in inputs.items()}
     first = layers(onnx.load(source))[0].name  # what repair keeps of this network
-    write_quantised(source, target, ranges(activations(source, inputs), "99.999 %"), SYMMETRIC, [first])
-    (found,) = reference.comparisons(target, "int8", ["onnxruntime"])
+    fingerprint = write_quantised(source, target, ranges(activations(source, inputs), "99.999 %"), SYMMETRIC, [first])
+    (found,) = reference.comparisons(target, "int8", ["onnxruntime"], fingerprint)
     return found
 
 
@@ -159,7 +159,7 @@ def test_the_default_recipe_ruins_efficientnet_and_is_stopped(efficientnet, tmp_
     """onnxruntime's `quantize_static` as its documentation has it: every operator, min-max, by tensor."""
     fp32, reference, calibrating = efficientnet
     quantize_static(fp32, tmp_path / "int8.onnx", _Films(calibrating.inputs["pixels"]))
-    (found,) = reference.comparisons(tmp_path / "int8.onnx", "int8", ["onnxruntime"])
+    (found,) = reference.comparisons(tmp_path / "int8.onnx", "int8", ["onnxruntime"], (0, 0))
     print(f"label flips {found.label_flips} of {found.samples}", found.refused)
     assert any("labels: expected at most 1 to flip" in sentence for sentence in found.refused)
     assert found.label_flips > 0.1 * found.samples

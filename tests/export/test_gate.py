@@ -20,6 +20,7 @@ SPEC = all_specs()["skin_lesion"]
 MELANOMA = SPEC.labels.index("melanoma")
 NEVUS = SPEC.labels.index("nevus")
 COUNT = 200
+FINGERPRINT = (12, 34)
 
 
 def _answers(spec: ModelSpec = SPEC, count: int = COUNT) -> dict[str, np.ndarray]:
@@ -35,17 +36,33 @@ def _answers(spec: ModelSpec = SPEC, count: int = COUNT) -> dict[str, np.ndarray
 
 
 def _compared(
-    expected: dict, got: dict, precision: str, spec: ModelSpec = SPEC, labels: np.ndarray | None = None
+    expected: dict,
+    got: dict,
+    precision: str,
+    spec: ModelSpec = SPEC,
+    labels: np.ndarray | None = None,
+    *,
+    synthetic: bool = False,
 ) -> Comparison:
     count = len(expected["probabilities"])
-    summary = np.zeros((count, 2 + len(spec.summary_fields)), np.float32)
     items = Items(
         inputs={},
         labels=np.full(count, UNLABELLED) if labels is None else labels,
-        origin=PictureSet(source="made up", synthetic=True, sha256=()),
+        origin=PictureSet(source="made up", synthetic=synthetic, sha256=()),
     )
-    ran = Ran(engine="onnxruntime", precision=precision, answers=got | {spec.summary.name: summary})
-    return compare(spec, expected, ran, items)
+    ran = Ran(
+        engine="onnxruntime",
+        precision=precision,
+        answers=got if "summary" in got else got | {"summary": _summary(spec, got)},
+    )
+    return compare(spec, expected, ran, items, FINGERPRINT)
+
+
+def _summary(spec: ModelSpec, got: dict) -> np.ndarray:
+    """What a sound artefact says of its own answers."""
+    blank = np.zeros((len(got["probabilities"]), 2 + len(spec.summary_fields)), np.float32)
+    blank[:, :2] = FINGERPRINT
+    return np.concatenate([blank[:, :2], figures.summarised(spec, got, blank)], 1)
 
 
 def _set(answers: dict, item: int, **by_label: float) -> dict:
@@ -91,6 +108,9 @@ def test_the_mean_error_of_int8_is_bounded() -> None:
         refused = _compared(expected, got, "int8").refused
         assert (refused == ()) is passes
         assert passes or "probabilities: expected mean |Δ| ≤ 0.05" in refused[0]
+        other = _compared(expected, expected | {"epistemic": expected["epistemic"] + np.float32(error)}, "int8").refused
+        assert (other == ()) is passes
+        assert passes or "epistemic: expected mean |Δ| ≤ 0.05" in other[0]
 
 
 @pytest.mark.parametrize(("precision", "tie"), [("fp16", 0.01), ("bf16", 0.03)])
@@ -147,7 +167,67 @@ def test_a_call_at_a_tie_is_lost_only_beyond_it() -> None:
     expected = _set(_answers(), NEVUS, nevus=0.75, melanoma=0.201)
     for left, lost in ((0.195, 0), (0.185, 1)):
         found = _compared(expected, _set(expected, NEVUS, nevus=0.75, melanoma=left), "fp16")
-        assert found.critical["melanoma"].lost == lost
+        assert (found.critical["melanoma"].lost, found.critical["melanoma"].ties) == (lost, 1 - lost)
+
+
+def test_what_nobody_called_nobody_could_lose() -> None:
+    """A lower precision of a model with critical classes: ten calls of each, in real pictures."""
+    for melanomas, synthetic, passes in ((10, False, True), (9, False, False), (10, True, False)):
+        expected = _answers()
+        for item in [each for each in range(COUNT) if each % 9 == MELANOMA][melanomas:]:
+            expected = _set(expected, item, nevus=0.95)
+        for precision in ("fp16", "bf16", "int8"):
+            refused = _compared(expected, expected, precision, synthetic=synthetic).refused
+            assert (refused == ()) is passes
+            told = (
+                f"call it in at least 10 real pictures, so that a loss would show, got {0 if synthetic else melanomas}:"
+            )
+            assert passes or told in refused[0]
+        assert _compared(expected, expected, "fp32", synthetic=synthetic).refused == ()
+    spec = all_specs()["pneumonia_cnn"]  # without critical classes
+    assert _compared(_answers(spec), _answers(spec), "int8", spec, synthetic=True).refused == ()
+
+
+def test_reports_say_what_callers_get() -> None:
+    expected = _answers()
+    summary = _summary(SPEC, expected)
+    for place, told in (
+        (0, "expected the fingerprint (12, 34), got (13.0, 34.0)"),
+        (2, f"probability:{SPEC.labels[0]}"),
+        (2 + len(SPEC.labels), "summary: uncertainty: expected the output's own figure"),
+    ):
+        other = summary.copy()
+        other[7, place] += 1
+        assert any(told in sentence for sentence in _compared(expected, expected | {"summary": other}, "fp16").refused)
+    rounded = summary.copy()
+    rounded[:, 2:] += np.float32(9e-6)
+    assert _compared(expected, expected | {"summary": rounded}, "fp16").refused == ()
+    short = _compared(expected, expected | {"summary": summary[:, :-1]}, "fp16").refused
+    assert "summary: shape: expected (200, 14), got (200, 13)" in short[0]
+
+
+def test_reviews_and_risks_are_read_from_the_summary() -> None:
+    spec = all_specs()["pneumonia_cnn"]
+    calm = _answers(spec, 10) | {"uncertainty": np.full((10, 1), 0.1, np.float32)}
+    summary = _summary(spec, calm)
+    summary[3, 2 + spec.summary_fields.index("uncertainty")] = 0.9
+    found = _compared(calm, calm | {"summary": summary}, "fp16", spec)
+    assert (found.review_flips, found.risk_flips) == (1, 1)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
+def test_one_answer_in_a_hundred_may_be_judged_milder(precision: str) -> None:
+    spec = all_specs()["pneumonia_cnn"]  # LOW, MEDIUM, HIGH; HIGH goes to a person
+    calm = _answers(spec) | {"uncertainty": np.full((COUNT, 1), 0.1, np.float32)}
+    for level, told in ((0.4, "lowered risk levels"), (0.9, "lost reviews")):
+        for count, passes in ((2, True), (3, False)):
+            doubtful = calm | {"uncertainty": calm["uncertainty"].copy()}
+            doubtful["uncertainty"][:count] = level
+            found = _compared(doubtful, calm, precision, spec)
+            assert (found.risk_flips, found.lowered_risks) == (count, count)
+            assert any(f"{told}: expected at most 2, got {count}" in each for each in found.refused) is not passes
+            harsher = _compared(calm, doubtful, precision, spec)
+            assert (harsher.risk_flips, harsher.lowered_risks, harsher.lost_reviews) == (count, 0, 0)
 
 
 def test_heat_maps_must_correlate() -> None:
@@ -176,7 +256,7 @@ def test_what_is_no_number_is_refused(precision: str) -> None:
 def test_names_and_shapes_come_first() -> None:
     expected = _answers()
     without = {name: array for name, array in expected.items() if name != "aleatoric"}
-    short = without | {"heatmap": expected["heatmap"][:, :6]}
+    short = without | {"heatmap": expected["heatmap"][:, :6], "summary": _summary(SPEC, expected)}
     refused = _compared(expected, short, "fp32").refused
     assert len(refused) == 2
     assert "heatmap: shape: expected (200, 7, 7), got (200, 6, 7)" in refused[0]
@@ -225,10 +305,13 @@ def test_expected_calibration_error() -> None:
     assert figures.ece(probabilities, labels) == pytest.approx(0.11)
 
 
-def test_a_flat_map_correlates_with_a_flat_one_alone() -> None:
+def test_maps_of_pictures_that_were_not_sent_say_nothing() -> None:
     flat, ramp = np.zeros((1, 2, 2), np.float32), np.arange(4, dtype=np.float32).reshape(1, 2, 2)
-    assert figures.correlations({"heatmap": flat}, {"heatmap": flat}) == {"heatmap": 1.0}
+    assert figures.correlations({"heatmap": flat}, {"heatmap": flat}) == {}
     assert figures.correlations({"heatmap": flat}, {"heatmap": ramp}) == {"heatmap": 0.0}
+    mostly_absent = {"heatmap": np.concatenate([flat, flat, flat, ramp, ramp])}
+    turned = {"heatmap": np.concatenate([flat, flat, flat, ramp.T[None, :, :, 0], ramp])}
+    assert figures.correlations(mostly_absent, turned)["heatmap"] == pytest.approx(0.9)  # of 0.8 and 1
 
 
 def test_the_bounds_that_were_asked_for() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export import pictures
 from export.figures import UNLABELLED
 from export.models import all_specs
-from export.pictures import Folder, check_disjoint, gather, split
+from export.pictures import Folder, check_disjoint, check_folders, gather, split
 from export.samples import picture
 
 SPEC = all_specs()["pneumonia_cnn"]
@@ -75,3 +76,27 @@ def test_refusals_name_what_is_wrong(films: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(picture(1)[:-900])
     with pytest.raises(ValueError, match=r"broken\.png: \[corrupt_image\]"):
         gather(SPEC, Folder(tmp_path, {}))
+
+
+def test_a_folder_that_would_say_nothing_is_refused(films: Path) -> None:
+    other = all_specs()["chest_xray"]
+    check_folders([SPEC, other], [Folder(films, {"sick": "PNEUMONIA", "normal": "covid_19"})])
+    with pytest.raises(ValueError, match="FOLDERS: expected folders below PICTURES, found no sicc"):
+        check_folders([SPEC], [Folder(films, {"sicc": "PNEUMONIA"})])
+    with pytest.raises(ValueError, match="FOLDERS: expected labels of these models, got PNEUMONIE"):
+        check_folders([SPEC, other], [Folder(films, {"sick": "PNEUMONIE"})])
+
+
+def test_corrected_labels_are_another_set(films: Path) -> None:
+    once, again = (gather(SPEC, Folder(films, labels))[0].origin for labels in ({"sick": "PNEUMONIA"}, {}))
+    assert once.sha256 == again.sha256
+    assert once.labels != again.labels
+    assert gather(SPEC, None)[0].origin.labels == ""
+
+
+def test_more_files_than_are_read_at_once(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _ = gather(SPEC, Folder(films, {}))
+    monkeypatch.setattr(pictures, "AT_ONCE", 5)
+    parts, _ = gather(SPEC, Folder(films, {}))
+    np.testing.assert_array_equal(parts.inputs["pixels"], whole.inputs["pixels"])
+    assert parts.origin == whole.origin

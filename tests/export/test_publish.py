@@ -15,7 +15,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from export import parity
+from export import parity, variants
 from export.artefact import folder_of
 from export.checkpoints import CheckpointError
 from export.graphs import serving_graph
@@ -26,7 +26,6 @@ from export.references import reference
 from export.repository import differing, write
 from export.spec import Bounds
 from export.to_onnx import export_onnx
-from export.wanted import Wanted
 from report.answer import Reporter
 from report.card import Card, CardError
 from tests.conftest import ROOT, copy_repository, replace_file, run_export
@@ -192,13 +191,12 @@ def _poison(model: onnx.ModelProto) -> None:
 
 
 @pytest.fixture(scope="module")
-def cnn(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module, Path]:
+def cnn(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module, Path, tuple[int, int]]:
     torch.manual_seed(5)
     net = IMAGE_SPEC.build().eval()
     torch.nn.init.normal_(net.classifier[3].weight, 0, 5.0)  # untrained logits hardly differ: make them
     file = tmp_path_factory.mktemp("cnn") / "fp32.onnx"
-    export_onnx(serving_graph(net, IMAGE_SPEC), IMAGE_SPEC, file)
-    return net, file
+    return net, file, export_onnx(serving_graph(net, IMAGE_SPEC), IMAGE_SPEC, file)
 
 
 def held(net: torch.nn.Module) -> parity.Reference:
@@ -208,8 +206,8 @@ def held(net: torch.nn.Module) -> parity.Reference:
 
 
 def test_a_true_artefact_passes_the_gate(cnn) -> None:
-    net, file = cnn
-    (figures,) = held(net).comparisons(file, "fp32", ["onnxruntime"])
+    net, file, fingerprint = cnn
+    (figures,) = held(net).comparisons(file, "fp32", ["onnxruntime"], fingerprint)
     assert figures.samples == 8
     assert figures.label_flips == 0
     assert max(figures.max_error.values()) < 1e-4
@@ -218,19 +216,19 @@ def test_a_true_artefact_passes_the_gate(cnn) -> None:
 
 @pytest.mark.parametrize("harm", [_scale_weights, _forget_normalisation, _swap_channels, _poison])
 def test_a_false_artefact_does_not(cnn, tmp_path: Path, harm) -> None:
-    net, file = cnn
+    net, file, fingerprint = cnn
     model = onnx.load(file)
     before = model.SerializeToString()
     harm(model)
     assert model.SerializeToString() != before, "the harm hit nothing"
     bad = tmp_path / "fp32.onnx"
     onnx.save(model, bad)
-    (figures,) = held(net).comparisons(bad, "fp32", ["onnxruntime"])
+    (figures,) = held(net).comparisons(bad, "fp32", ["onnxruntime"], fingerprint)
     assert any("expected max |Δ|" in sentence for sentence in figures.refused)
 
 
 def test_a_failed_gate_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parity, "judge", lambda *_: ["no"])
+    monkeypatch.setattr(parity, "broken", lambda *_: ["no"])
     with pytest.raises(parity.ParityError, match="no"):
         publish(SPEC, tmp_path, Order())
     assert list((tmp_path / "solubility_net" / "1").iterdir()) == []
@@ -380,8 +378,23 @@ def test_a_variant_that_fails_is_refused_by_itself(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / IMAGE_SPEC.net / "1").iterdir()) == ["card.json", "fp32.onnx"]
 
 
+def test_a_lower_precision_needs_calls_of_what_must_not_be_lost(tmp_path: Path) -> None:
+    spec = replace(IMAGE_SPEC, gate=replace(IMAGE_SPEC.gate, critical=(IMAGE_SPEC.labels[1],)))
+    card = publish(spec, tmp_path, Order())
+    assert set(card.artefacts) == {"fp32.onnx"}
+    (told,) = card.refused["fp16.onnx"].why
+    assert told.startswith(f"fp16 on onnxruntime: {IMAGE_SPEC.labels[1]}: expected PyTorch to call it in at least 10")
+
+
+def test_a_converter_that_fails_withholds_its_own_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variants, "write_half", lambda *_: 1 / 0)
+    card = publish(IMAGE_SPEC, tmp_path, Order())
+    assert set(card.artefacts) == {"fp32.onnx"}
+    assert card.refused["fp16.onnx"].why == ("could not be made: ZeroDivisionError: division by zero",)
+
+
 def test_published_anyway_needs_a_reason_which_goes_with_every_answer(tmp_path: Path) -> None:
-    card = publish(IMPOSSIBLE, tmp_path, Order(wanted=Wanted(anyway="a demonstration")))
+    card = publish(IMPOSSIBLE, tmp_path, Order(anyway="a demonstration"))
     assert card.artefacts["fp16.onnx"].published_anyway == "a demonstration"
     assert card.artefacts["fp32.onnx"].published_anyway == ""
     summary = np.float32([*card.artefacts["fp16.onnx"].fingerprint, 0.9, 0.1, *[0.1] * 3])
@@ -391,7 +404,7 @@ def test_published_anyway_needs_a_reason_which_goes_with_every_answer(tmp_path: 
 
 
 def test_int8_from_generated_pictures_is_made_only_if_asked_for_and_says_so(tmp_path: Path) -> None:
-    card = publish(IMAGE_SPEC, tmp_path, Order(wanted=Wanted(synthetic=True, anyway="to see that it builds")))
+    card = publish(IMAGE_SPEC, tmp_path, Order(anyway="to see that it builds"))
     for name, form in (("int8.onnx", "symmetric"), ("int8_cpu.onnx", "unsigned")):
         made = card.artefacts[name].quantised
         assert made is not None
@@ -402,7 +415,7 @@ def test_int8_from_generated_pictures_is_made_only_if_asked_for_and_says_so(tmp_
 
 def test_a_precision_that_a_spec_rules_out_is_not_made(tmp_path: Path) -> None:
     spec = replace(IMAGE_SPEC, unsupported=(("fp16", "overflows at 70,000"), ("int8", "loses 3 of 10")))
-    card = publish(spec, tmp_path, Order(wanted=Wanted(synthetic=True)))
+    card = publish(spec, tmp_path, Order(anyway="to see that it builds"))
     assert set(card.artefacts) == {"fp32.onnx"}
     assert card.refused["fp16.onnx"].why == ("unsupported: overflows at 70,000",)
     assert card.refused["int8.onnx"].why == card.refused["int8_cpu.onnx"].why == ("unsupported: loses 3 of 10",)

@@ -25,6 +25,7 @@ from export.plans.check import Layer
 from export.plans.config import TimingCache, configured, targets, timing_cache
 from export.plans.network import new_network
 from export.plans.plan import EngineError
+from export.precision.half import write_half
 from export.precision.int8 import SYMMETRIC, write_quantised
 from export.precision.ranges import activations, ranges
 from export.samples import generated
@@ -70,9 +71,12 @@ def test_every_model_builds(spec: ModelSpec, precision: str, repository: Path, t
     """INT8 from generated pictures: what it answers is another test's matter."""
     if precision in dict(spec.unsupported):
         pytest.skip(f"unsupported: {dict(spec.unsupported)[precision]}")
-    file = folder_of(spec, repository) / f"{precision}.onnx"
+    file = fp32 = folder_of(spec, repository) / ARTEFACT
+    if precision != "fp32":
+        file = tmp_path / f"{precision}.onnx"
+    if precision == "fp16":
+        write_half(fp32, file)
     if precision == "int8":
-        fp32, file = file.with_name(ARTEFACT), tmp_path / "int8.onnx"
         write_quantised(fp32, file, ranges(activations(fp32, generated(spec, 2)), "all values"), SYMMETRIC)
     made = build_plan(Order(onnx=file, spec=spec, precision=precision), tmp_path / "rtx.plan")
     print(f"{spec.name} {precision}: {made.build_s} s, {made.size_bytes:,} bytes, {made.layers}")

@@ -1,4 +1,4 @@
-"""What may be served faster: only what passed, on pictures that can show it, and only if it is faster."""
+"""What may be served faster: only what passed here, and only if it is faster."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ from export import tune
 from export.artefact import folder_of
 from export.models import all_specs
 from export.spec import ModelSpec
-from report.card import Card, Quantised
-from report.comparison import Comparison, CriticalCalls
+from report.card import Card
+from report.comparison import Comparison
 from server.machine import cpu_features
 from tests.conftest import copy_repository
 
-CHEST, CNN = all_specs()["chest_xray"], all_specs()["pneumonia_cnn"]
+CNN = all_specs()["pneumonia_cnn"]
 FP32 = ("fp32.onnx", "onnxruntime")
 BF16 = ("fp32.onnx", "openvino")
 
 
-def _card(spec: ModelSpec, repository: Path, *comparisons: Comparison, synthetic: bool, anyway: str = "") -> Card:
+def _card(spec: ModelSpec, repository: Path, *comparisons: Comparison, anyway: str = "") -> Card:
     card = Card.read(folder_of(spec, repository) / "card.json")
     artefact = replace(card.artefacts["fp32.onnx"], comparisons=comparisons, published_anyway=anyway)
-    return replace(
-        card, artefacts={"fp32.onnx": artefact}, compared=replace(card.compared, synthetic=synthetic), choice=None
-    )
+    return replace(card, artefacts={"fp32.onnx": artefact}, choice=None)
 
 
-def _bf16(calls: int = 0, refused: tuple[str, ...] = (), cpu: tuple[str, ...] | None = None) -> Comparison:
+def _bf16(refused: tuple[str, ...] = (), cpu: tuple[str, ...] | None = None) -> Comparison:
     return Comparison(
         engine="openvino",
         precision="bf16",
@@ -37,54 +35,34 @@ def _bf16(calls: int = 0, refused: tuple[str, ...] = (), cpu: tuple[str, ...] | 
         cpu=cpu_features() if cpu is None else cpu,
         max_error={"probabilities": 0.01},
         mean_error={"probabilities": 0.001},
-        critical={"COVID-19": CriticalCalls(calls=calls, lost=0)},
         refused=refused,
     )
 
 
 def test_what_was_refused_is_no_candidate(repository: Path) -> None:
-    assert set(tune.candidates(CNN, _card(CNN, repository, _bf16(), synthetic=True))) == {FP32, BF16}
-    refused = _card(CNN, repository, _bf16(refused=("flips",)), synthetic=True)
-    assert set(tune.candidates(CNN, refused)) == {FP32}
-
-
-@pytest.mark.parametrize(("calls", "synthetic", "candidate"), [(3, False, True), (0, False, False), (3, True, False)])
-def test_a_critical_class_must_have_been_called_in_real_pictures(
-    repository: Path, calls: int, synthetic: bool, candidate: bool
-) -> None:
-    found = tune.candidates(CHEST, _card(CHEST, repository, _bf16(calls), synthetic=synthetic))
-    assert (BF16 in found) is candidate
+    assert set(tune.candidates(_card(CNN, repository, _bf16()))) == {FP32, BF16}
+    refused = _card(CNN, repository, _bf16(refused=("flips",)))
+    assert set(tune.candidates(refused)) == {FP32}
 
 
 def test_what_somebody_published_anyway_is_a_candidate(repository: Path) -> None:
-    card = _card(CNN, repository, _bf16(refused=("flips",)), synthetic=False, anyway="for a demonstration")
-    assert BF16 in tune.candidates(CNN, card)
+    card = _card(CNN, repository, _bf16(refused=("flips",)), anyway="for a demonstration")
+    assert BF16 in tune.candidates(card)
 
 
 def test_what_was_compared_on_another_cpu_is_no_candidate(repository: Path) -> None:
-    assert set(tune.candidates(CNN, _card(CNN, repository, _bf16(cpu=("abacus",)), synthetic=True))) == {FP32}
+    assert set(tune.candidates(_card(CNN, repository, _bf16(cpu=("abacus",))))) == {FP32}
 
 
 def test_what_does_not_run_is_no_candidate_even_if_published_anyway(repository: Path) -> None:
     broken = replace(_bf16(refused=("openvino does not run it",)), max_error={})
-    assert set(tune.candidates(CNN, _card(CNN, repository, broken, synthetic=False, anyway="because"))) == {FP32}
-
-
-def test_int8_from_generated_pictures_is_no_candidate(repository: Path) -> None:
-    card = _card(CNN, repository, _bf16(), synthetic=True)
-    made = Quantised(form="symmetric", ranges="all values", calibrated=card.compared, layers=10)
-    int8 = replace(card.artefacts["fp32.onnx"], quantised=made, comparisons=(replace(_bf16(), precision="int8"),))
-    card = replace(card, artefacts=card.artefacts | {"int8.onnx": int8})
-    assert set(tune.candidates(CNN, card)) == {FP32, BF16}
-    real = replace(made, calibrated=replace(card.compared, synthetic=False))
-    card = replace(card, artefacts=card.artefacts | {"int8.onnx": replace(int8, quantised=real)})
-    assert ("int8.onnx", "openvino") in tune.candidates(CNN, card)
+    assert set(tune.candidates(_card(CNN, repository, broken, anyway="because"))) == {FP32}
 
 
 def test_fp16_is_not_for_cpus(repository: Path) -> None:
     card = Card.read(folder_of(CNN, repository) / "card.json")
     assert "fp16.onnx" in card.artefacts
-    assert all(name != "fp16.onnx" for name, _ in tune.candidates(CNN, card))
+    assert all(name != "fp16.onnx" for name, _ in tune.candidates(card))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +75,7 @@ def test_the_fastest_is_chosen_and_none_that_is_slower_anywhere(
     monkeypatch.setattr(
         tune, "_speeds", lambda _spec, _engines, batch, _rounds: {FP32: 1.0, BF16: slow if batch == 1 else fast}
     )
-    card = _card(CNN, repository, _bf16(), synthetic=True)
+    card = _card(CNN, repository, _bf16())
     choice = tune.fastest(CNN, folder_of(CNN, repository), card, 1)
     assert (choice.artefact, choice.engine) == chosen
     assert choice.precision == ("bf16" if chosen == BF16 else "fp32")

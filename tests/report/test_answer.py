@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,6 +13,7 @@ from report.answer import Implausible, Reporter, UnknownFingerprint
 from report.card import Artefact, Calibration, Card, WeightsOrigin
 from report.comparison import PictureSet
 from report.declaration import Declaration, Interval
+from report.plan import Plan
 from report.rules import Grade, OperatingPoint, RiskLevel, Rules
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -89,6 +91,19 @@ def test_a_whole_report() -> None:
             "preprocessing": "1",
         },
     }
+
+
+def test_an_answer_of_a_plan_names_the_plans_of_its_artefact() -> None:
+    plan = Plan(
+        file="sm90.plan", size_bytes=1, sha256="ef" * 32, library="tensorrt 10.12.0.36", compute_capabilities=("9.0",),
+        precision="fp32", onnx="fp32.onnx", onnx_sha256="ab" * 32, batch=(1, 8, 16), layers={}, checked_by="network",
+        timing_cache="", build_s=1.0,
+    )  # fmt: skip
+    other = replace(plan, file="sm80.plan", onnx="fp16.onnx")
+    card = replace(_card(), plans={each.file: each for each in (plan, other)})
+    for profile, plans in (("tensorrt", {"sm90.plan": "ef" * 32}), ("cpu", None)):
+        report = json.loads(Reporter([card], "1", profile).report(_summary(0.1, 0.9, 0.25), NOW))
+        assert report["provenance"].get("plans") == plans
 
 
 @pytest.mark.parametrize(("confidence", "review"), [(0.69, True), (0.7, False), (0.71, False)])

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from report.card import Card
-from server import preflight
+from server import choices, preflight
 from server.machine import cpu_features
 from server.preflight import PreflightError
 from server.repository import Repository, RepositoryError
@@ -107,11 +107,11 @@ def test_a_config_with_a_typo_is_named(tmp_path) -> None:
 
 def test_a_profile_for_gpus_is_refused_before_triton_starts() -> None:
     plain = Repository.read(COMMITTED)
-    preflight.check_servable(plain, plain.closure(["pneumonia"]))
+    choices.check_servable(plain, plain.closure(["pneumonia"]))
     for profile in ("tensorrt", "cuda"):
         repository = Repository.read(COMMITTED, profile)
         with pytest.raises(preflight.PreflightError, match=r"pneumonia_net: expected .* on a GPU"):
-            preflight.check_servable(repository, repository.closure(["pneumonia"]))
+            choices.check_servable(repository, repository.closure(["pneumonia"]))
 
 
 def test_an_unknown_profile_is_refused_with_those_that_there_are() -> None:
@@ -130,10 +130,10 @@ def test_a_profile_is_each_models_own_where_it_has_one(repository: Path) -> None
 def test_a_choice_made_on_another_cpu_is_not_served(repository: Path) -> None:
     card = Card.read(repository / "pneumonia_net" / "1" / "card.json")
     cpu, plain = Repository.read(repository, "cpu"), Repository.read(repository)
-    preflight.check_choices([card], cpu, card.choice.cpu)
+    choices.check_choices([card], cpu, card.choice.cpu)
     with pytest.raises(preflight.PreflightError, match=r"pneumonia: expected the CPU it was tuned for"):
-        preflight.check_choices([card], cpu, (*card.choice.cpu, "abacus"))
-    preflight.check_choices([card], plain, ("abacus",))
+        choices.check_choices([card], cpu, (*card.choice.cpu, "abacus"))
+    choices.check_choices([card], plain, ("abacus",))
 
 
 def test_a_profile_that_serves_something_else_than_the_card_says_is_refused(repository: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_profile_that_serves_something_else_than_the_card_says_is_refused(repo
     other = replace(card, choice=replace(card.choice, artefact="int8.onnx"))
     for wrong in (other, replace(card, choice=None)) if card.choice.engine == "openvino" else (other,):
         with pytest.raises(PreflightError, match=r"pneumonia: expected configs/cpu\.pbtxt to serve"):
-            preflight.check_choices([wrong], cpu, card.choice.cpu)
+            choices.check_choices([wrong], cpu, card.choice.cpu)
 
 
 def test_the_features_of_a_cpu(tmp_path: Path) -> None:
