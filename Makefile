@@ -59,7 +59,7 @@ $(VENV)/.created:
 
 $(VENV)/.serve: pyproject.toml client/pyproject.toml constraints.txt | $(VENV)/.created
 	@echo 'setup: installing what serves (Triton, onnxruntime, OpenVINO, RDKit): a minute or so'
-	@$(PIP) --editable './client' --editable '.[serve]'
+	@$(PIP) --editable './client[cli]' --editable '.[serve]'
 	@touch $@
 
 # torchvision without its needs: the same torch serves it, whichever index that came from.
@@ -77,6 +77,6 @@ $(VENV)/.engines: $(VENV)/.export
 
 $(VENV)/.test: $(VENV)/.engines
 	@echo 'setup: installing what tests'
-	@$(PIP) --editable './client[overlay]' --editable '.[serve,export,engines,test]'
+	@$(PIP) --editable './client[cli,preprocess]' --editable '.[serve,export,engines,test]'
 	@$(PIP) --no-deps "$$(grep '^grad-cam==' constraints.txt)"  # its OpenCV wants a display
 	@touch $@

@@ -95,6 +95,7 @@ from pathlib import Path
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from preprocess.identity import identity
 from report.card import cards_below
 from report.description import UnknownModel, describe
 
@@ -104,6 +105,7 @@ class TritonPythonModel:
 
     def initialize(self, args):
         self._cards = cards_below(Path(args["model_repository"]).parent)
+        self._identity = identity()
 
     def execute(self, requests):
         return [self._answer(request) for request in requests]
@@ -111,7 +113,8 @@ class TritonPythonModel:
     def _answer(self, request):
         asked = pb_utils.get_input_tensor_by_name(request, "model").as_numpy().ravel()
         try:
-            found = [describe(self._cards, name.decode("utf-8", "replace")).encode() for name in asked]
+            names = [name.decode("utf-8", "replace") for name in asked]
+            found = [describe(self._cards, name, self._identity).encode() for name in names]
         except UnknownModel as exc:
             sentence = f"[unknown_model] {exc}"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(sentence, pb_utils.TritonError.INVALID_ARG))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from export.artefact import external
 from export.digest import sha256_of
 from export.spec import ModelSpec
 from report.card import Artefact, Refused
-from report.declaration import Declaration, Given, Sent
+from report.declaration import Declaration, FirstStep, Given, Sent
 
 if TYPE_CHECKING:
     from export.variants import Variant  # imports much
@@ -35,6 +36,13 @@ def declaration(spec: ModelSpec) -> Declaration:
     pictures = {picture.input: picture for picture in spec.explained}
     return Declaration(
         task=spec.task,
+        net=spec.net,
+        step=FirstStep(
+            name=spec.step.name,
+            function=spec.step.function,
+            arguments=json.loads(json.dumps(dict(spec.step.arguments))),  # as it will be read
+            tensors=tuple(tensor.name for tensor in spec.step.outputs),
+        ),
         labels=spec.labels,
         unit=spec.unit,
         inputs=tuple(

@@ -19,6 +19,7 @@ from report.card import Choice
 CPU, TENSORRT, CUDA = CPU_PROFILE, TENSORRT_PROFILE, "cuda"
 HALF = "fp16.onnx"
 NO_PLAN = "no-plan-for-this-gpu.plan"  # what Triton looks for, and names, where no capability fits
+LONGEST_WAIT_US = 600_000_000  # in a net's queue
 QUEUE_DELAY_US = 1000  # how long a net waits for batch-mates; not tuned yet
 _TYPES = {"BYTES": pb.TYPE_STRING, "UINT8": pb.TYPE_UINT8, "FP32": pb.TYPE_FP32}
 
@@ -60,7 +61,16 @@ def _net(spec: ModelSpec, kind: int) -> pb.ModelConfig:
     config = pb.ModelConfig(
         name=spec.net,
         max_batch_size=spec.max_batch,
-        dynamic_batching=pb.ModelDynamicBatching(max_queue_delay_microseconds=QUEUE_DELAY_US),
+        dynamic_batching=pb.ModelDynamicBatching(
+            max_queue_delay_microseconds=QUEUE_DELAY_US,
+            # A request says for how long anybody waits for it; what waited longer in the queue is dropped.
+            # Triton lets it say less than the default, and less than no default is nothing.
+            default_queue_policy=pb.ModelQueuePolicy(
+                timeout_action=pb.ModelQueuePolicy.REJECT,
+                default_timeout_microseconds=LONGEST_WAIT_US,
+                allow_timeout_override=True,
+            ),
+        ),
     )
     for tensor in spec.step.outputs:
         add_input(config, tensor)

@@ -5,9 +5,11 @@ A gate says that answers differ; if they are the answers of one of these, it can
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -17,6 +19,7 @@ from export.pictures import Items
 from export.references import reference
 from export.spec import ModelSpec
 
+FACTORS = (0.5, 0.9, 1.1, 2.0)
 FEW = 4  # items: enough to tell one fault from another
 _MEAN, _STD = (np.array(values, np.float32).reshape(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
 CLEARER = 0.3  # share of the honest difference that a suspect may leave, to be named
@@ -38,9 +41,22 @@ def suspects(net: nn.Module, spec: ModelSpec, items: Items, temperature: float) 
         sentence: reference(net, spec, _changed(spec, few, change), temperature)
         for sentence, change in _CHANGES.items()
     }
+    for factor in FACTORS:
+        scaled = _scaled(net, spec, factor)
+        found[f"the weights were scaled by {factor:g}"] = reference(scaled, spec, few, temperature)
     if temperature != 1.0:
         found["the temperature was dropped"] = reference(net, spec, few, 1.0)
     return found
+
+
+def _scaled(net: nn.Module, spec: ModelSpec, factor: float) -> nn.Module:
+    """A copy whose kernels, before the head, are larger by a factor; normalisations and biases as they were."""
+    copied = copy.deepcopy(net)
+    with torch.no_grad():
+        for name, weight in copied.named_parameters():
+            if weight.ndim > 1 and not (spec.head and name.startswith(f"{spec.head}.")):
+                weight.mul_(factor)
+    return copied
 
 
 def named(prediction: str, expected: Answers, got: Answers, known: Mapping[str, Answers]) -> str:

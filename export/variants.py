@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from export.parity import Reference
 from export.pictures import FEWEST, Items
 from export.precision.half import write_half
@@ -79,9 +81,17 @@ def _uncalibrated(calibrating: Items, *, trained: bool) -> str:
         return "untrained weights: there is nothing to calibrate"
     if calibrating.origin.synthetic:
         return "calibrated on synthetic data: eight bits need real pictures, PICTURES=…"
+    if blank := _blank(calibrating):
+        return f"not calibrated: {blank} of {len(calibrating)} pictures to calibrate on are blank: take them out"
     if len(calibrating) < FEWEST:
         return f"not calibrated: expected at least {FEWEST} pictures to calibrate on, got {len(calibrating)}: give more"
     return ""
+
+
+def _blank(items: Items) -> int:
+    """How many pictures have one value everywhere, as black ones do."""
+    pictures = [array for array in items.inputs.values() if array.ndim > 3]
+    return int(sum((np.ptp(array.reshape(len(array), -1), axis=1) == 0).sum() for array in pictures))
 
 
 def _half(reference: Reference, fp32: Path) -> Variant:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from report.rules import Rules
 
@@ -50,15 +51,36 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstStep:
+    """What makes the network's inputs of what callers send; whoever has `preprocess` can do it in the server's place.
+
+    Args:
+        name: the Triton model that does it.
+        function: "module:function" of `preprocess`; takes a list for each of the model's inputs.
+        arguments: keywords of that function, as plain JSON.
+        tensors: what it returns, by name: the inputs of `Declaration.net`.
+    """
+
+    name: str
+    function: str
+    arguments: dict[str, Any]
+    tensors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """The part of a model's spec that concerns whoever reads its answers.
 
     Args:
+        net: the Triton model that runs the network itself.
+        step: see FirstStep; None in cards of older exports.
         summary_fields: the report step's figures, in order.
         claim: figures of the source project, as it states them; nobody here has checked them.
     """
 
     task: str
+    net: str = ""
+    step: FirstStep | None = None
     labels: tuple[str, ...] = ()
     unit: str = ""
     inputs: tuple[Sent, ...] = ()

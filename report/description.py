@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,12 +15,13 @@ class UnknownModel(LookupError):
     """No card of a model of that name."""
 
 
-def describe(cards: Sequence[Card], model: str) -> str:
+def describe(cards: Sequence[Card], model: str, preprocessing: Mapping[str, str] | None = None) -> str:
     """One JSON object: model name → its declaration, weights, calibration and artefacts.
 
     Args:
         cards: of the models that are served.
         model: a name; empty for all of them.
+        preprocessing: what decides the numbers of a first step: name → version.
 
     Raises:
         UnknownModel: no such model; the message lists those that are there, and does not repeat the name.
@@ -28,7 +29,8 @@ def describe(cards: Sequence[Card], model: str) -> str:
     found = [card for card in cards if model in ("", card.model)]
     if not found:
         raise UnknownModel(f"expected nothing or one of {', '.join(card.model for card in cards)}, got another name")
-    return json.dumps({card.model: _described(card) for card in found}, ensure_ascii=False)
+    told = {card.model: _described(card) | {"preprocessing": dict(preprocessing or {})} for card in found}
+    return json.dumps(told, ensure_ascii=False)
 
 
 def _described(card: Card) -> dict[str, Any]:

@@ -21,8 +21,8 @@ ALLOWED = {
     "report": set(),
     "server": {"report"},
     "model_repository": {"preprocess", "report"},
-    "medserve": set(),
-    "benchmarks": {"export", "report", "server"},
+    "medserve": {"preprocess"},  # on request, in one module: see the test below
+    "benchmarks": {"export", "medserve", "report", "server"},
 }
 # Inside export: spec ← rooms ← tools ← command line. A module may import those of its own or an earlier line.
 LAYERS = [
@@ -72,6 +72,19 @@ def test_packages_import_only_what_they_may() -> None:
         if target not in ALLOWED[module.split(".")[0]]
     ]
     assert not wrong
+
+
+def test_one_module_of_the_client_imports_preprocess_and_only_when_asked() -> None:
+    found = [
+        module for module, path in _files().items()
+        if module.split(".")[0] == "medserve" and {name.split(".")[0] for name in _imports(path)} & {"preprocess"}
+    ]  # fmt: skip
+    assert found == ["medserve.preprocessing"]
+    code = "import sys, medserve.testing; print(sorted({n.split('.')[0] for n in sys.modules} & {'preprocess', 'PIL'}))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "client", capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
 
 
 def test_one_module_imports_tensorrt() -> None:

@@ -77,6 +77,7 @@ def run(options: Namespace) -> int:
             waiting.append((spec, order, reason))
         elif card is not None:
             print(f"up to date {spec.name}: {origin(card)}")
+            repository.write_choice(spec, folder, card.choice)  # as this version of MedServe writes it
             if not options.no_tune and (card.choice is None or card.choice.cpu != cpu_features()):
                 waiting.append((spec, None, "no choice for this CPU"))
     if waiting:

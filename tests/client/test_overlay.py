@@ -58,32 +58,30 @@ def _written(path: Path) -> Image.Image:
 
 
 def test_overlays_of_a_png_and_a_dicom_file(triton, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    png, dicom, out = tmp_path / "film.png", tmp_path / "film.dcm", tmp_path / "out.png"
+    png, dicom, out = tmp_path / "film.png", tmp_path / "film.dcm", tmp_path / "out"
     png.write_bytes(picture(1))
     dicom.write_bytes(file(dataset(np.random.default_rng(0).integers(0, 255, (300, 200), np.uint8))))
-    for given, height in ((png, 448), (dicom, 448)):
+    for given in (png, dicom):
         command = ["predict", "pneumonia", str(given), "--heatmap", str(out), "--json", "--url", triton.grpc_url]
         assert main(command) == 0, capsys.readouterr().err
-        assert _written(out).height > height
-        out.unlink()
+        (written,) = out.iterdir()
+        assert _written(written).height > 448
+        written.unlink()
         assert json.loads(capsys.readouterr().out)["model"] == "pneumonia"
 
 
 def test_an_overlay_for_each_picture_of_the_fusion(triton, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ct, mri, out = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "out.png"
+    ct, mri, out = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "out"
     ct.write_bytes(picture(2))
     mri.write_bytes(picture(4))
     base = ["--heatmap", str(out), "--json", "--url", triton.http_url]
-    assert main(["predict", "brain_fusion", f"mri={mri}", f"ct={ct}", *base]) == 0
-    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out-ct.png", "out-mri.png"]
-    assert json.loads(capsys.readouterr().out)["modalities"] == ["ct", "mri"]
-    for path in tmp_path.glob("out*"):
-        _written(path)
-        path.unlink()
-    assert main(["predict", "brain_fusion", f"mri={mri}", *base]) == 0
-    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out-mri.png"]
-    report = json.loads(capsys.readouterr().out)
-    assert report["modalities"] == ["mri"]
+    for sent, modalities in (([f"mri={mri}", f"ct={ct}"], ["ct", "mri"]), ([f"mri={mri}"], ["mri"])):
+        assert main(["predict", "brain_fusion", *sent, *base]) == 0
+        assert sorted(path.stem.rsplit("-", 1)[1] for path in out.iterdir()) == modalities
+        assert json.loads(capsys.readouterr().out)["modalities"] == modalities
+        for path in out.iterdir():
+            _written(path)
+            path.unlink()
 
 
 @pytest.mark.parametrize(
@@ -92,12 +90,10 @@ def test_an_overlay_for_each_picture_of_the_fusion(triton, tmp_path: Path, capsy
         (["brain_fusion", "a.png"], 2, "expected ct=FILE mri=FILE"),
         (["brain_fusion", "ct=a", "ct=b"], 2, "once"),
         (["brain_fusion", "pet=a"], 2, "expected ct=FILE mri=FILE"),
-        (["brain_fusion", "ct=gone.png"], 1, "expected a file, found none at gone.png"),
-        (["pneumonia", "gone.png"], 1, "expected a file, found none at gone.png"),
-        (["pneumonia", "a.png", "--heatmap", "x"], 2, "expected a .png in a folder that is there"),
-        (["pneumonia", "a.png", "--heatmap", "gone/x.png"], 2, "expected a .png in a folder that is there"),
-        (["solubility", "CCO", "--heatmap", "x.png"], 2, "expected a model of pictures"),
-        (["pneumonia", "a", "b", "--heatmap", "x.png"], 2, "expected one input, got 2"),
+        (["brain_fusion", "ct=gone.png"], 1, "brain_fusion.inputs.ct: cannot be read"),
+        (["pneumonia", "gone.png"], 1, "pneumonia.inputs.image: cannot be read"),
+        (["solubility", "CCO", "--heatmap", "x"], 2, "expected a model of pictures"),
+        (["pneumonia", "a.png", "--heatmap", "README.md"], 2, "README.md"),
         (["pneumonai", "a"], 1, "expected one of brain_ct"),
     ],
 )
@@ -110,6 +106,7 @@ def test_the_command_line_refuses_with_a_sentence(
 
 def test_a_real_film(triton, sample_data: SampleData, tmp_path: Path) -> None:
     film = sample_data.folder / "data" / "dicom" / "cxr_cr_jpeg_baseline.dcm"
-    out = tmp_path / "out.png"
+    out = tmp_path / "out"
     assert main(["predict", "chest_xray", str(film), "--heatmap", str(out), "--url", triton.grpc_url]) == 0
-    _written(out)
+    (written,) = out.iterdir()
+    _written(written)

@@ -30,7 +30,11 @@ def test_fp32_passes_and_int8_says_why_not(name: str, tmp_path: Path) -> None:
 
 
 def test_a_transformer_is_lowered(tmp_path: Path) -> None:
-    fp32, int8 = mobile(SPECS[LARGE], tmp_path, Order(), tmp_path / "out")
+    spec = SPECS[LARGE]
+    fp32, int8 = mobile(spec, tmp_path, Order(), tmp_path / "refused")
+    assert fp32.why == ()
+    assert "int8 on torchscript: mel: expected PyTorch to call it in at least 10 real pictures" in int8.why[0]
+    fp32, int8 = mobile(replace(spec, gate=replace(spec.gate, critical=())), tmp_path, Order(), tmp_path / "out")
     assert fp32.why == int8.why == ()
     assert int8.comparisons[0].precision == "int8"
     assert int8.comparisons[0].max_error["probabilities"] > 0

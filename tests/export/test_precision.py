@@ -14,7 +14,7 @@ from export import samples
 from export.artefact import ARTEFACT, folder_of
 from export.engines import run
 from export.precision import repair
-from export.precision.half import UNSAFE
+from export.precision.half import UNSAFE, write_half
 from export.precision.int8 import SYMMETRIC, UNSIGNED, Form, write_quantised
 from export.precision.nodes import body, layers
 from export.precision.ranges import METHODS, Seen, activations, ranges
@@ -48,9 +48,10 @@ def quantised(cnn: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Form,
 
 
 @pytest.mark.parametrize("name", list(SPECS))
-def test_fp16_lowers_the_encoder_and_nothing_else(name: str, repository: Path) -> None:
+def test_fp16_lowers_the_encoder_and_nothing_else(name: str, repository: Path, tmp_path: Path) -> None:
     spec, fp32 = SPECS[name], onnx.load(_fp32(repository, name))
-    half = onnx.load(_fp32(repository, name).with_name("fp16.onnx"))
+    write_half(_fp32(repository, name), tmp_path / "fp16.onnx")
+    half = onnx.load(tmp_path / "fp16.onnx")
     assert list(half.graph.input) == list(fp32.graph.input)
     assert [output.name for output in half.graph.output] == [output.name for output in fp32.graph.output]
     assert {output.type.tensor_type.elem_type for output in half.graph.output} == {TensorProto.FLOAT}
@@ -61,9 +62,7 @@ def test_fp16_lowers_the_encoder_and_nothing_else(name: str, repository: Path) -
         if node.op_type != "Cast":
             assert {array.dtype for array in own} <= {np.dtype(expected)}, node.name
     assert constants["fingerprint"].dtype == np.float32
-    answers = run(
-        spec, _fp32(repository, name).with_name("fp16.onnx"), "onnxruntime", "fp16", samples.generated(spec, 2)
-    )
+    answers = run(spec, tmp_path / "fp16.onnx", "onnxruntime", "fp16", samples.generated(spec, 2))
     assert (answers.answers["summary"][:, :2] == constants["fingerprint"]).all()
 
 
@@ -115,7 +114,8 @@ def test_a_quarter_of_the_bytes(name: str, repository: Path, tmp_path: Path) -> 
     for form in (SYMMETRIC, UNSIGNED):
         write_quantised(fp32, tmp_path / form.file, ranges(seen, "all values"), form)
         assert (tmp_path / form.file).stat().st_size <= 0.27 * fp32.stat().st_size
-    assert fp32.with_name("fp16.onnx").stat().st_size <= 0.51 * fp32.stat().st_size
+    write_half(fp32, tmp_path / "fp16.onnx")
+    assert (tmp_path / "fp16.onnx").stat().st_size <= 0.51 * fp32.stat().st_size
 
 
 def test_how_wide_ranges_are() -> None:
@@ -156,7 +156,7 @@ class _Gate:
     def keeping(self, count: int) -> SimpleNamespace:
         self.asked.append(count)
         how = SimpleNamespace(layers=self.layer_count - count, kept=tuple(range(count)))
-        return SimpleNamespace(passed=count >= self.enough, how=how)
+        return SimpleNamespace(passed=count >= self.enough, passes=2 * (count >= self.enough), how=how)
 
 
 @pytest.mark.parametrize(
@@ -169,3 +169,16 @@ def test_repair_keeps_the_fewest_layers_or_none(monkeypatch: pytest.MonkeyPatch,
     assert len(made.how.kept) == kept
     assert made.passed is (kept >= enough)
     assert len(gate.asked) <= 12
+
+
+def test_repair_prefers_what_passes_on_most_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing passes on both; four layers back make it pass on one, and more change nothing."""
+    gate = _Gate(99, 40)
+    attempt = gate.keeping
+
+    def keeping(count: int) -> SimpleNamespace:
+        return SimpleNamespace(**vars(attempt(count)) | {"passes": int(count >= 4)})
+
+    monkeypatch.setattr(gate, "keeping", keeping)
+    monkeypatch.setattr(repair, "_Attempts", lambda *_: gate)
+    assert len(repair.quantised(None, None, Path("fp32.onnx"), SYMMETRIC).how.kept) == 4

@@ -251,8 +251,12 @@ def test_the_command_line_exports_once_and_says_so(tmp_path: Path) -> None:
     first = run_export(folder, models="solubility")
     assert "shipped weights solubility.safetensors" in first.stderr
     stamp = (folder / "solubility_net" / "1" / "fp32.onnx").stat().st_mtime_ns
+    profile = folder / "solubility_net" / "configs" / "cpu.pbtxt"
+    written = profile.read_text()
+    profile.write_text("# as an older version wrote it")
     again = run_export(folder, models="solubility")
     assert "up to date solubility: shipped weights" in again.stdout
+    assert profile.read_text() == written
     assert (folder / "solubility_net" / "1" / "fp32.onnx").stat().st_mtime_ns == stamp
 
 

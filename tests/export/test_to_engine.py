@@ -215,6 +215,7 @@ def test_a_plan_is_described(tmp_path: Path) -> None:
         "layers": {"CONVOLUTION": {"FP32": 3}, "MATRIX_MULTIPLY": {"FP32": 2}},
         "checked_by": "network",
         "timing_cache": "unused by tensorrt_rtx",
+        "comparison": None,
     }
 
 

@@ -19,7 +19,7 @@ SPECS = [spec for spec in all_specs().values() if not spec.on_request]
 def _asked(live: Live, name: str) -> tuple[dict, dict]:
     sent = {each.name: picture(3) for each in all_specs()[name].step.inputs}
     with Client(live.grpc_url) as client:
-        prediction = client.predict(name, **(sent | ({"smiles": MOLECULES[2]} if "smiles" in sent else {})))
+        prediction = client.predict(name, sent | ({"smiles": MOLECULES[2]} if "smiles" in sent else {}))
     return prediction.outputs, prediction.report
 
 
@@ -40,7 +40,7 @@ def test_a_report_names_the_precision_that_computed_it(
 
 def test_the_description_tells_what_passed_and_what_was_refused(triton: Live) -> None:
     with Client(triton.grpc_url) as client:
-        told = client.describe("pneumonia")
+        told = client.describe("pneumonia").report
     assert {"fp16.onnx", "fp32.onnx"} <= set(told["artefacts"])
     assert told["refused"]["int8.onnx"]["why"]
     assert told["compared"]["pictures"] == 8

@@ -1,109 +1,186 @@
-"""The synchronous client."""
+"""The client for threads."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, BinaryIO
-from urllib.parse import SplitResult, urlsplit
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medserve.errors import InvalidInput, UnknownModel, translated
+from medserve.address import TLS, Address
+from medserve.batch import AHEAD, Bar, Outcome, checked_concurrency, size_of
+from medserve.calls import Transport
+from medserve.core import Core, Procedure, Send, Step, Work
+from medserve.description import Description, Health
+from medserve.errors import ClientClosed, MedServeError
+from medserve.items import Sendable
 from medserve.prediction import Prediction
+from medserve.retry import Retry
+from medserve.transports import connected
 
-Sendable = bytes | str | Path | BinaryIO
-_DESCRIBE = "describe"  # the model by which the server describes itself
+DEFAULT_URL = "grpc://127.0.0.1:8001"
+T = TypeVar("T")
 
 
 class Client:
     """Calls the models of one server. Knows none by name: it asks the server to describe them.
 
-    Use one for each thread: tritonclient's HTTP connections are not thread-safe.
+    Any number of threads may use one client, over gRPC and over HTTP. It opens nothing before its first
+    call, and reconnects by itself. After a fork, make another: the child's use of this one is an error.
 
     Args:
-        url: grpc://host:port or http://host:port.
-        timeout_s: for each call.
+        url: grpc://, grpcs://, http:// or https:// host:port.
+        timeout_s: of each call, in all: connecting, further attempts and the answer. The server is told
+            of it, and drops what nobody waits for.
+        retry: when to ask again; see Retry.
+        tls: own authorities or a client's certificate, for grpcs:// and https://.
+        headers: sent with each call: HTTP headers, gRPC metadata.
+        api_key: sent as `authorization: Bearer …`; refused over plain connections to other machines.
+        preprocess: read files here and send the network's own input: less to send, the same answer bit for
+            bit, or an error where this side's libraries are not the server's; `pip install 'medserve[preprocess]'`.
+        transport: in the place of a connection; see `medserve.testing`.
 
     Raises:
-        ValueError: another kind of URL.
+        ValueError: another kind of URL, no finite timeout, a key that others could read.
+        OSError: a TLS file that cannot be read.
     """
 
-    def __init__(self, url: str = "grpc://127.0.0.1:8001", *, timeout_s: float = 30.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("grpc", "http") or not parts.hostname or not _port(parts):
-            raise ValueError(f"url: expected grpc://host:port or http://host:port, got {url!r}")
-        if timeout_s <= 0:
-            raise ValueError(f"timeout_s: expected more than 0 seconds, got {timeout_s}")
-        self._timeout_s = timeout_s
-        self._described: dict[str, dict[str, Any]] = {}
-        if parts.scheme == "grpc":
-            import tritonclient.grpc as protocol
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        timeout_s: float = 30.0,
+        retry: Retry | None = None,
+        tls: TLS | None = None,
+        headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
+        preprocess: bool = False,
+        transport: Transport | None = None,
+    ) -> None:
+        self._core = Core(timeout_s, retry or Retry(), preprocess=preprocess)
+        self._transport = transport or connected(Address.read(url, tls, headers, api_key))
+        self._process = os.getpid()
+        self._closed = False
 
-            self._call_options: dict[str, Any] = {"client_timeout": timeout_s}
-            self._client = protocol.InferenceServerClient(parts.netloc)
-        else:
-            import tritonclient.http as protocol
-
-            self._call_options = {}
-            self._client = protocol.InferenceServerClient(
-                parts.netloc, connection_timeout=timeout_s, network_timeout=timeout_s
-            )
-        self._protocol = protocol
-
-    def predict(self, model: str, **inputs: Sendable) -> Prediction:
+    def predict(
+        self,
+        model: str,
+        inputs: Mapping[str, Sendable] | None = None,
+        /,
+        *,
+        timeout_s: float | None = None,
+        **named: Sendable,
+    ) -> Prediction:
         """Ask one model about one item.
 
         Args:
             model: its name on the server, such as "chest_xray".
-            inputs: by the model's input names; an optional one may be left out. A Path, bytes or an
-                open file is sent as the file's bytes; a str is sent as text: a SMILES, base64 or a
+            inputs: by the model's input names; the same as keywords.
+            timeout_s: in the place of the client's.
+            named: by the model's input names; an optional one may be left out. A path, an open file or
+                bytes is sent as the file's bytes; a PIL image or an array (uint8 or uint16 [h, w], uint8
+                [h, w, 3] RGB) as a PNG; a pydicom Dataset as DICOM; a str as text: a SMILES, base64 or a
                 `data:` URI.
 
         Raises:
             InvalidInput: the server refused the input, or a name or type is wrong.
-            UnknownModel, Unavailable, TimedOut, ServerFault: see `medserve.errors`.
+            MedServeError: see `medserve.errors`.
         """
-        described = self.describe(model)
-        sent = {spec["name"]: _given(f"{model}.inputs", spec, inputs) for spec in described["inputs"]}
-        if unknown := sorted(set(inputs) - set(sent)):
-            raise InvalidInput(f"{model}.inputs: expected {', '.join(sent)}; got also {', '.join(unknown)}")
-        started = time.monotonic()
-        arrays = self._infer(model, sent, [*(spec["name"] for spec in described["outputs"]), "report"])
-        seconds = time.monotonic() - started
-        return Prediction(model, json.loads(arrays.pop("report")[0]), arrays, seconds)
+        return self._run(self._core.predict(model, {**(inputs or {}), **named}, timeout_s))
 
-    def describe(self, model: str) -> Mapping[str, Any]:
-        """What the server says of a model: task, labels, inputs, outputs, rules, limits, weights, artefacts.
+    def predict_batch(
+        self,
+        model: str,
+        items: Iterable[T],
+        *,
+        concurrency: int = 16,
+        timeout_s: float | None = None,
+        progress: bool = False,
+    ) -> Iterator[Outcome[T]]:
+        """Ask one model about many items, several at once; outcomes come in the order of the items.
 
-        Fetched once, for all models together.
+        One that fails is an outcome with an error, whatever the reason; the others go on. Takes no more than a
+        few items ahead of what was yielded, so that any iterable will do, an endless one too. Sends nothing
+        until it is iterated.
+
+        Args:
+            model: its name on the server.
+            items: mappings of input names to values, or values where the model has one input.
+            concurrency: calls under way at once.
+            timeout_s: of each item, in the place of the client's.
+            progress: show a bar on stderr; needs rich: `pip install 'medserve[cli]'`.
+        """
+        bar = Bar(progress, model, size_of(items))
+        with bar.showing(), ThreadPoolExecutor(checked_concurrency(concurrency), "medserve") as pool:
+            waiting: deque[Future[Outcome[T]]] = deque()
+            try:
+                for index, item in enumerate(items):
+                    waiting.append(pool.submit(self._outcome, model, index, item, timeout_s))
+                    if len(waiting) >= AHEAD * concurrency:
+                        yield waiting.popleft().result()
+                        bar.advance()
+                while waiting:
+                    yield waiting.popleft().result()
+                    bar.advance()
+            finally:
+                for left in waiting:
+                    left.cancel()
+
+    def models(self, *, timeout_s: float | None = None) -> dict[str, Description]:
+        """All models of the server by name, asked anew.
 
         Raises:
-            UnknownModel: the server describes no such model; the message lists those that it does.
+            MedServeError: see `medserve.errors`.
         """
-        if model not in self._described:
-            self._described = json.loads(self._infer(_DESCRIBE, {"model": b""}, ["description"])["description"][0])
-        if model not in self._described:
-            raise UnknownModel(f"{model}: expected one of {', '.join(self._described)}: no such model on this server")
-        return self._described[model]
+        return self._run(self._core.models(timeout_s))
 
-    def seen(self, model: str, **inputs: Sendable) -> dict[str, NDArray[np.uint8]]:
-        """The pictures of one item as the network sees them: UINT8 [h, w, 3] by input name, RGB."""
-        pictures = [spec for spec in self.describe(model)["inputs"] if spec["pixels"] and spec["name"] in inputs]
-        sent = {spec["name"]: _given(f"{model}.inputs", spec, inputs) for spec in pictures}
-        if not pictures:
-            return {}
-        arrays = self._infer(pictures[0]["step"], sent, [spec["pixels"] for spec in pictures])
-        return {spec["name"]: arrays[spec["pixels"]].transpose(1, 2, 0) for spec in pictures}
+    def describe(self, model: str, /, *, timeout_s: float | None = None) -> Description:
+        """What the server says of a model. Asked once, for all models together.
+
+        Raises:
+            UnknownModel: the server has no such model; the message lists those that it has.
+            MedServeError: see `medserve.errors`.
+        """
+        return self._run(self._core.describe(model, timeout_s))
+
+    def seen(
+        self,
+        model: str,
+        inputs: Mapping[str, Sendable] | None = None,
+        /,
+        *,
+        timeout_s: float | None = None,
+        **named: Sendable,
+    ) -> dict[str, NDArray[np.uint8]]:
+        """The pictures of one item as the network sees them: UINT8 [h, w, 3] by input name, RGB.
+
+        Raises:
+            MedServeError: as `predict`.
+        """
+        return self._run(self._core.seen(model, {**(inputs or {}), **named}, timeout_s))
+
+    def health(self, *, timeout_s: float | None = None) -> Health:
+        """Whether the server and each of its models can be used now. A server that is not there is an answer too."""
+        return self._run(self._core.health(timeout_s))
+
+    def wait_until_ready(self, *models: str, timeout_s: float | None = None) -> None:
+        """Return when the server, and these models, can be used.
+
+        Raises:
+            TimedOut: they could not within timeout_s; the message says what is missing.
+        """
+        self._run(self._core.wait_until_ready(models, timeout_s))
 
     def close(self) -> None:
-        """End the connection. May be called twice."""
-        self._client.close()
+        """End the connections. May be called twice."""
+        self._closed = True
+        self._transport.close()
 
     def __enter__(self) -> Client:
         return self
@@ -113,49 +190,34 @@ class Client:
     ) -> None:
         self.close()
 
-    def _infer(self, model: str, sent: Mapping[str, bytes], wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """One item's outputs by name, without the batch axis."""
-        tensors = []
-        for name, content in sent.items():
-            value = np.array([[content]], np.object_)
-            tensor = self._protocol.InferInput(name, value.shape, "BYTES")
-            tensor.set_data_from_numpy(value)
-            tensors.append(tensor)
-        outputs = [self._protocol.InferRequestedOutput(name) for name in wanted]
+    def _outcome(self, model: str, index: int, item: T, timeout_s: float | None) -> Outcome[T]:
         try:
-            result = self._client.infer(model, tensors, outputs=outputs, **self._call_options)
-        except Exception as exc:  # tritonclient's, geventhttpclient's and the socket's have no common base
-            raise translated(exc, model) from exc
-        return {name: result.as_numpy(name)[0] for name in wanted}
+            return Outcome(index, item, self._run(self._core.predict_item(model, item, timeout_s)))
+        except MedServeError as exc:
+            return Outcome(index, item, error=exc)
 
+    def _run(self, procedure: Procedure[T]) -> T:
+        """Do what the procedure says, until it returns."""
+        if self._closed:
+            raise ClientClosed("client: expected an open one, got a closed one")
+        if os.getpid() != self._process:
+            raise ClientClosed("client: expected one made in this process, got its parent's. Make one after the fork.")
+        try:
+            step = next(procedure)
+            while True:
+                try:
+                    answer = self._do(step)
+                except MedServeError as exc:
+                    step = procedure.throw(exc)
+                else:
+                    step = procedure.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
 
-def _given(where: str, spec: Mapping[str, Any], inputs: Mapping[str, Sendable]) -> bytes:
-    """What goes over the wire for one input."""
-    name = spec["name"]
-    if name in inputs:
-        return _content(f"{where}.{name}", inputs[name])
-    if spec["optional"]:
-        return b""
-    raise InvalidInput(f"{where}.{name}: expected a value, got none")
-
-
-def _port(parts: SplitResult) -> int | None:
-    try:
-        return parts.port
-    except ValueError:  # no number, or beyond 65535
-        return None
-
-
-def _content(where: str, value: Sendable) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        if os.path.isfile(value):
-            raise InvalidInput(f"{where}: expected a Path for a file, got the str {value!r}. Pass Path({value!r}).")
-        return value.encode()
-    try:
-        return value.read_bytes() if isinstance(value, Path) else value.read()
-    except OSError as exc:
-        raise InvalidInput(f"{where}: cannot be read: {exc}") from exc
-    except AttributeError as exc:
-        raise InvalidInput(f"{where}: expected Path, bytes, file or str, got {type(value).__name__}") from exc
+    def _do(self, step: Step) -> Any:
+        if isinstance(step, Send):
+            return self._transport.send(step.call, step.timeout_s)
+        if isinstance(step, Work):
+            return step.function()
+        return time.sleep(step.seconds)

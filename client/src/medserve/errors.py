@@ -1,31 +1,43 @@
-"""Everything that can go wrong, in one tree; translated from both protocols in one place.
+"""Everything that can go wrong, in one tree; both protocols are translated here and nowhere else.
 
 MedServeError
-├── InvalidInput (ValueError)      the server refused what was sent; `code` says why
+├── InvalidInput (ValueError)      what was sent is not what the model expects; `code` says why
 ├── UnknownModel (LookupError)     no such model, or not loaded
+├── NotAllowed (PermissionError)   the key or the certificate is missing, or does not suffice
 ├── Unavailable (ConnectionError)  no server there, or it is draining or overloaded
 ├── TimedOut (TimeoutError)        no answer within timeout_s
-└── ServerFault (RuntimeError)     the server failed at a request that was fine
+├── ServerFault (RuntimeError)     the server failed at a request that was fine
+│   └── BrokenAnswer               an answer that was cut short, or is not the protocol's
+└── ClientClosed (RuntimeError)    the client was closed, or belongs to another process or event loop
 """
 
 from __future__ import annotations
 
 import re
-
-from tritonclient.utils import InferenceServerException
+from http import HTTPStatus
 
 
 class MedServeError(Exception):
     """Any failure of a call.
 
     Args:
-        message: where, what was expected, what came.
+        message: where, what was expected, what came, what to do.
         code: the server's reason code, such as "corrupt_image"; None where it gave none.
+        status: the protocol's, such as "INVALID_ARGUMENT" or "400"; None where no answer came.
+        retryable: nothing was answered, and asking again is safe.
     """
 
-    def __init__(self, message: str, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, status: str | None = None, retryable: bool = False
+    ) -> None:
         super().__init__(message)
         self.code = code
+        self.status = status
+        self.retryable = retryable
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Processes may hand errors to each other."""
+        return (_again, (type(self), str(self), self.code, self.status, self.retryable))
 
 
 class InvalidInput(MedServeError, ValueError):
@@ -34,6 +46,10 @@ class InvalidInput(MedServeError, ValueError):
 
 class UnknownModel(MedServeError, LookupError):
     """The server has no such model."""
+
+
+class NotAllowed(MedServeError, PermissionError):
+    """The server does not let this caller do that."""
 
 
 class Unavailable(MedServeError, ConnectionError):
@@ -48,40 +64,95 @@ class ServerFault(MedServeError, RuntimeError):
     """The server failed."""
 
 
-# gRPC status names and HTTP status codes, as tritonclient gives them.
-_BY_STATUS: dict[str, type[MedServeError]] = {
-    "StatusCode.INVALID_ARGUMENT": InvalidInput,
-    "StatusCode.OUT_OF_RANGE": InvalidInput,
-    "400": InvalidInput,
-    "StatusCode.NOT_FOUND": UnknownModel,
-    "404": UnknownModel,
-    "StatusCode.UNAVAILABLE": Unavailable,
-    "503": Unavailable,
-    "StatusCode.DEADLINE_EXCEEDED": TimedOut,
-    "408": TimedOut,
-    "499": TimedOut,
-    "504": TimedOut,
+class BrokenAnswer(ServerFault):
+    """The answer was cut short, or is not what the protocol promises."""
+
+
+class ClientClosed(MedServeError, RuntimeError):
+    """The client cannot be used here, or no more."""
+
+
+# Source: grpc.StatusCode.
+_BY_GRPC: dict[str, type[MedServeError]] = {
+    "CANCELLED": Unavailable,
+    "UNKNOWN": ServerFault,
+    "INVALID_ARGUMENT": InvalidInput,
+    "DEADLINE_EXCEEDED": TimedOut,
+    "NOT_FOUND": UnknownModel,
+    "ALREADY_EXISTS": ServerFault,
+    "PERMISSION_DENIED": NotAllowed,
+    "RESOURCE_EXHAUSTED": Unavailable,
+    "FAILED_PRECONDITION": ServerFault,
+    "ABORTED": Unavailable,
+    "OUT_OF_RANGE": InvalidInput,
+    "UNIMPLEMENTED": ServerFault,
+    "INTERNAL": ServerFault,
+    "UNAVAILABLE": Unavailable,
+    "DATA_LOSS": BrokenAnswer,
+    "UNAUTHENTICATED": NotAllowed,
 }
+# Source: RFC 9110, and what Triton and the proxies before it send. All others are ServerFault.
+_BY_HTTP: dict[int, type[MedServeError]] = {
+    HTTPStatus.BAD_REQUEST: InvalidInput,
+    HTTPStatus.UNAUTHORIZED: NotAllowed,
+    HTTPStatus.FORBIDDEN: NotAllowed,
+    HTTPStatus.NOT_FOUND: UnknownModel,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: NotAllowed,
+    HTTPStatus.REQUEST_TIMEOUT: TimedOut,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: InvalidInput,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: InvalidInput,
+    HTTPStatus.UNPROCESSABLE_ENTITY: InvalidInput,
+    HTTPStatus.TOO_MANY_REQUESTS: Unavailable,
+    499: Unavailable,  # Triton's word for CANCELLED
+    HTTPStatus.BAD_GATEWAY: Unavailable,
+    HTTPStatus.SERVICE_UNAVAILABLE: Unavailable,
+    HTTPStatus.GATEWAY_TIMEOUT: TimedOut,
+}
+_RETRYABLE = {"UNAVAILABLE", str(int(HTTPStatus.SERVICE_UNAVAILABLE))}
 # The server's contract: its sentence carries the reason code in brackets in front.
 _CODE = re.compile(r"\[([a-z0-9_]+)\] ")
 
 
-def translated(exc: Exception, where: str) -> MedServeError:
-    """The error of our tree for whatever a transport raised.
+def of_status(status: str, sentence: str, where: str) -> MedServeError:
+    """The error of our tree for an answer that is none.
 
     Args:
-        exc: from tritonclient, or from the socket below it.
+        status: gRPC's name, or HTTP's number.
+        sentence: the server's.
         where: the call, for the message.
     """
-    if isinstance(exc, InferenceServerException):
-        kind = _BY_STATUS.get(str(exc.status()), ServerFault)
-        sentence = str(exc.message())
-        code = _CODE.search(sentence)
-        return kind(f"{where}: {sentence}", code[1] if code else None)
-    if isinstance(exc, TimeoutError):
-        return TimedOut(
-            f"{where}: expected an answer in time, got none. Raise timeout_s, or look at the server's load."
-        )
-    if isinstance(exc, OSError):
-        return Unavailable(f"{where}: expected a server, got {exc}. Is it running, and is the port right?")
-    return ServerFault(f"{where}: {type(exc).__name__}: {exc}")
+    kind = _BY_HTTP.get(int(status), ServerFault) if status.isdigit() else _BY_GRPC.get(status, ServerFault)
+    code = _CODE.search(sentence)
+    return kind(
+        f"{where}: {sentence or status}",
+        code=code[1] if code else None,
+        status=status,
+        retryable=status in _RETRYABLE,
+    )
+
+
+def timed_out(where: str, timeout_s: float) -> TimedOut:
+    """No answer came in time."""
+    return TimedOut(
+        f"{where}: expected an answer within {timeout_s:.3g} s, got none. "
+        "Raise timeout_s, or look at the server's load."
+    )
+
+
+def no_server(where: str, exc: BaseException) -> Unavailable:
+    """The connection failed before there was an answer."""
+    return Unavailable(
+        f"{where}: expected a server, got {exc or type(exc).__name__}. Is it running, and is the port right?",
+        retryable=True,
+    )
+
+
+def cut_short(where: str, exc: BaseException) -> BrokenAnswer:
+    """The connection failed in the middle of an answer."""
+    return BrokenAnswer(f"{where}: expected a whole answer, got a part: {exc or type(exc).__name__}. Ask again.")
+
+
+def _again(
+    kind: type[MedServeError], message: str, code: str | None, status: str | None, retryable: bool
+) -> MedServeError:
+    return kind(message, code=code, status=status, retryable=retryable)

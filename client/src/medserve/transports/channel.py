@@ -1,0 +1,46 @@
+"""What both gRPC transports tell their channel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from medserve.address import TLS, Address
+from medserve.calls import Call
+from medserve.errors import MedServeError, of_status, timed_out
+
+OPTIONS = [
+    ("grpc.max_send_message_length", -1),  # a CT slice or a photograph: the server's own limit decides
+    ("grpc.max_receive_message_length", -1),
+    (
+        "grpc.initial_reconnect_backoff_ms",
+        100,
+    ),  # a restarted server is back in seconds, and gRPC would wait for minutes
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.enable_http_proxy", 0),  # as the other transports: no variable of the environment reroutes patients' data
+    ("grpc.enable_retries", 0),  # medserve.retry decides
+    ("grpc.use_local_subchannel_pool", 1),  # clients of one process share no connection, and no back-off
+]
+
+
+def metadata(address: Address) -> tuple[tuple[str, str], ...]:
+    """Headers, as gRPC has them."""
+    return tuple(address.headers.items())
+
+
+def credentials(tls: TLS) -> grpc.ChannelCredentials:
+    """Raises OSError: a file that cannot be read."""
+    ca, certificate, key = (path.read_bytes() if path else None for path in (tls.ca, tls.certificate, tls.key))
+    return grpc.ssl_channel_credentials(ca, key, certificate)
+
+
+def error_of(exc: Any, call: Call, timeout_s: float) -> MedServeError:
+    """The error of our tree for a grpc.RpcError or a grpc.aio.AioRpcError."""
+    status = exc.code().name
+    if status == "DEADLINE_EXCEEDED":
+        return timed_out(call.where, timeout_s)
+    sentence = str(exc.details() or "")
+    if status == "UNAVAILABLE" and not sentence.startswith("["):
+        sentence += ". Is the server running, and is the port right?"
+    return of_status(status, sentence, call.where)

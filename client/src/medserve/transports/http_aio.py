@@ -1,0 +1,66 @@
+"""HTTP for one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+
+from medserve.address import Address
+from medserve.calls import Arrays, Call
+from medserve.errors import ClientClosed, cut_short, no_server, timed_out
+from medserve.wire.http import answer, request
+
+CONNECTIONS = 256  # at once; further calls wait for one, inside their timeout
+
+
+class AsyncHttpTransport:
+    """See `medserve.calls.AsyncTransport`. Make it inside the loop that is to use it.
+
+    Args:
+        address: of the server.
+
+    Raises:
+        OSError: a TLS file that cannot be read.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._url = f"{address.scheme}://{address.netloc}"
+        context = address.tls.context() if address.encrypted else True
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context),
+            headers=dict(address.headers),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def send(self, call: Call, timeout_s: float) -> Arrays:
+        """The answer."""
+        if self._session.closed:
+            raise ClientClosed(f"{call.where}: expected an open client, got a closed one")
+        asked = request(call, timeout_s)
+        response = None
+        try:
+            async with self._session.request(
+                asked.method,
+                self._url + asked.path,
+                data=asked.body,
+                headers=asked.headers,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+                allow_redirects=False,
+            ) as response:
+                body = await response.read()
+        except (asyncio.TimeoutError, TimeoutError) as exc:  # noqa: UP041  two classes in Python 3.10
+            raise timed_out(call.where, timeout_s) from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            begun = response is not None or _had_begun(exc)
+            raise cut_short(call.where, exc) if begun else no_server(call.where, exc) from exc
+        return answer(call, response.status, response.headers, body)
+
+    async def close(self) -> None:
+        """May be called twice."""
+        await self._session.close()
+
+
+def _had_begun(exc: Exception) -> bool:
+    """Whether the connection ended inside the headers of an answer: aiohttp then has what came of them."""
+    return isinstance(exc, aiohttp.ServerDisconnectedError) and not isinstance(exc.message, str)
