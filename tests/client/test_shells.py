@@ -272,6 +272,14 @@ def test_a_wrong_url_is_named(url: str, shell: type) -> None:
         shell(url)
 
 
+@pytest.mark.parametrize("headers", [{"x": "a\r\nx-other: b"}, {"a b": "c"}, {"": "c"}, {"x": "größe"}])
+def test_a_header_is_one_line(headers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="headers: expected a header's name and a line of ASCII"):
+        Client("http://localhost:1", headers=headers)
+    with pytest.raises(ValueError, match="api_key: expected a line"):
+        Client("http://localhost:1", api_key="secret\nx: y")
+
+
 def test_a_key_does_not_travel_in_the_open() -> None:
     with pytest.raises(ValueError, match="api_key: expected grpcs:// or https://"):
         Client("http://triton.example:8000", api_key="secret")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+_NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\x20-\x7e]*")  # RFC 9110
 SCHEMES = {"grpc": False, "grpcs": True, "http": False, "https": True}  # whether it is encrypted
 
 
@@ -76,6 +78,11 @@ class Address:
             port = None
         if parts.scheme not in SCHEMES or not parts.hostname or not port or parts.path.strip("/") or parts.query:
             raise ValueError(f"url: expected {' or '.join(SCHEMES)}://host:port, got {url!r}")
+        for name, value in (headers or {}).items():
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ValueError(f"headers: expected a header's name and a line of ASCII, got {name!r}: {value!r}")
+        if api_key is not None and not _VALUE.fullmatch(api_key):
+            raise ValueError("api_key: expected a line of ASCII, got another text")
         encrypted = SCHEMES[parts.scheme]
         if tls is not None and not encrypted:
             raise ValueError(f"tls: expected a url with grpcs:// or https://, got {url!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -123,7 +124,7 @@ def decoded(name: str, datatype: str, shape: tuple[int, ...], raw: bytes | memor
     Raises:
         ValueError: other bytes than this datatype and shape have.
     """
-    count = int(np.prod(shape))
+    count = math.prod(shape)
     if datatype == "BYTES":
         elements = np.empty(count, np.object_)
         place = 0

@@ -1,42 +1,23 @@
-"""HTTP for threads: a pool of connections, of which a call has one to itself."""
+"""HTTP for threads: idle connections are kept, and a call has one to itself.
+
+http.client reads answers; what is above the socket is written here, because its own connections send a head and a
+body in two packets, and neither they nor urllib3's can end at a moment instead of after a silence.
+"""
 
 from __future__ import annotations
 
+import http.client
+import select
 import socket
-from typing import Any
-
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError
-from urllib3.exceptions import TimeoutError as Late
+import threading
 
 from medserve.address import Address
 from medserve.calls import Arrays, Call
 from medserve.errors import ClientClosed, cut_short, no_server, timed_out
 from medserve.transports.deadline import PunctualSocket, PunctualTls, left_s, within
-from medserve.wire.http import answer, request
+from medserve.wire.http import Request, answer, request
 
-CONNECTIONS = 64  # kept open between calls; more threads than that open more
-
-
-class _Connection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        self.timeout = left_s()
-        return PunctualSocket.of(super()._new_conn())
-
-
-class _TlsConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        self.timeout = left_s()
-        return PunctualSocket.of(super()._new_conn())
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+IDLE = 64  # connections kept open between calls; more threads than that open more
 
 
 class HttpTransport:
@@ -50,50 +31,101 @@ class HttpTransport:
     """
 
     def __init__(self, address: Address) -> None:
-        self._headers = dict(address.headers)
-        options: dict[str, Any] = {"maxsize": CONNECTIONS, "retries": False, "timeout": None}
-        self._pool: urllib3.HTTPConnectionPool
-        if address.encrypted:
-            context = address.tls.context()
-            context.sslsocket_class = PunctualTls
-            self._pool = _TlsPool(address.host, address.port, ssl_context=context, **options)
-        else:
-            self._pool = _Pool(address.host, address.port, **options)
+        self._address = address
+        self._tls = address.tls.context() if address.encrypted else None
+        if self._tls is not None:
+            self._tls.sslsocket_class = PunctualTls
+        self._lines = _lines({"Host": address.netloc} | dict(address.headers))
+        self._idle: list[socket.socket] = []
+        self._lock = threading.Lock()
         self._closed = False
 
     def send(self, call: Call, timeout_s: float) -> Arrays:
         """The answer."""
-        if self._closed:
-            raise ClientClosed(f"{call.where}: expected an open client, got a closed one")
         asked = request(call, timeout_s)
         response = None
         with within(timeout_s):
+            connection = None
             try:
-                response = self._pool.urlopen(
-                    asked.method,
-                    asked.path,
-                    asked.body,
-                    self._headers | dict(asked.headers),
-                    preload_content=False,
-                    redirect=False,
-                    assert_same_host=False,
-                )
+                connection = self._connection(call)
+                connection.sendall(self._message(asked))
+                response = http.client.HTTPResponse(connection, method=asked.method)
+                response.begin()
                 body = response.read()
-                response.release_conn()
-            except NewConnectionError as exc:  # urllib3 counts it among its timeouts
-                raise no_server(call.where, exc) from exc
-            except (Late, TimeoutError) as exc:
+                if not response.will_close and self._kept(connection):
+                    connection = None
+            except TimeoutError as exc:
                 raise timed_out(call.where, timeout_s) from exc
-            except (HTTPError, OSError) as exc:
-                if isinstance(exc, ProtocolError) and isinstance(exc.args[-1], TimeoutError):
-                    raise timed_out(call.where, timeout_s) from exc
-                raise cut_short(call.where, exc) if response is not None else no_server(call.where, exc) from exc
+            except http.client.RemoteDisconnected as exc:
+                raise no_server(call.where, exc) from exc
+            except http.client.HTTPException as exc:
+                raise cut_short(call.where, exc) from exc
+            except OSError as exc:
+                begun = response is not None and response.status != http.client._UNKNOWN  # type: ignore[attr-defined]
+                raise cut_short(call.where, exc) if begun else no_server(call.where, exc) from exc
             finally:
-                if response is not None and not response.closed:
-                    response.close()  # half-read: nobody may use that connection again
-        return answer(call, response.status, response.headers, body)
+                if connection is not None:
+                    connection.close()
+                if response is not None:
+                    response.close()
+        return answer(call, response.status, dict(response.getheaders()), body)
 
     def close(self) -> None:
         """May be called twice."""
-        self._closed = True
-        self._pool.close()
+        with self._lock:
+            self._closed = True
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
+
+    def _connection(self, call: Call) -> socket.socket:
+        """An idle one that the server has not closed meanwhile, or a new one."""
+        while True:
+            with self._lock:
+                if self._closed:
+                    raise ClientClosed(f"{call.where}: expected an open client, got a closed one")
+                found = self._idle.pop() if self._idle else None
+            if found is None:
+                return self._opened()
+            if not _readable(found):
+                return found
+            found.close()
+
+    def _opened(self) -> socket.socket:
+        plain = socket.create_connection((self._address.host, self._address.port), left_s())
+        connection: socket.socket = PunctualSocket.of(plain)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if self._tls is not None:
+            connection.settimeout(None)  # till the deadline
+            connection = self._tls.wrap_socket(connection, server_hostname=self._address.host)
+        return connection
+
+    def _kept(self, connection: socket.socket) -> bool:
+        """Whether it stays open for the next call."""
+        with self._lock:
+            if self._closed or len(self._idle) >= IDLE:
+                return False
+            self._idle.append(connection)
+        return True
+
+    def _message(self, asked: Request) -> bytes:
+        head = f"{asked.method} {asked.path} HTTP/1.1\r\n".encode("ascii")
+        return (
+            head
+            + self._lines
+            + _lines({**asked.headers, "Content-Length": str(len(asked.body))})
+            + b"\r\n"
+            + asked.body
+        )
+
+
+def _lines(headers: dict[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1")
+
+
+def _readable(idle: socket.socket) -> bool:
+    """Nothing is to come on an idle connection but its end."""
+    poll = select.poll()
+    poll.register(idle, select.POLLIN)
+    return bool(poll.poll(0))
