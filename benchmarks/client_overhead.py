@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--grpc", default="127.0.0.1:8001")
     parser.add_argument("--http", default="127.0.0.1:8000")
     parser.add_argument("--calls", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=8, help="of the asyncio comparison")
+    parser.add_argument("--rounds", type=int, default=30, help="of the asyncio comparison")
     options = parser.parse_args()
     missed = 0
     for scheme, netloc in (("grpc", options.grpc), ("http", options.http)):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from medserve import AsyncClient, Client, InvalidInput, MedServeError, Prediction, TimedOut, Unavailable, UnknownModel
-from tests.conftest import SampleData
+from tests.conftest import ROOT, SampleData
 from tests.serving.live import Live
 
 Given = tuple[str, Mapping[str, object]]
@@ -168,3 +170,16 @@ def test_a_batch_of_real_files_isolates_what_is_broken(triton: Live, sample_data
     assert [outcome.error is None for outcome in outcomes] == [True, False, True, False, *[True] * 4]
     assert isinstance(outcomes[1].error, MedServeError)
     assert outcomes[1].error.code == "not_an_image"
+
+
+def test_calls_survive_the_ends_of_their_server(repository: Path) -> None:
+    """A short run of `python -m benchmarks.client_soak`: stopped once, killed once."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.client_soak", "--calls", "2000", "--restarts", "2"]
+        + ["--repository", str(repository)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2000 calls" in done.stdout
+    assert "stopped, killed" in done.stdout
