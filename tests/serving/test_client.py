@@ -175,8 +175,7 @@ def test_a_batch_of_real_files_isolates_what_is_broken(triton: Live, sample_data
 def test_calls_survive_the_ends_of_their_server(repository: Path) -> None:
     """A short run of `python -m benchmarks.client_soak`: stopped once, killed once."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.client_soak", "--calls", "2000", "--restarts", "2"]
-        + ["--repository", str(repository)],
+        [sys.executable, "-m", "benchmarks.client_soak", "--calls=2000", "--restarts=2", f"--repository={repository}"],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     print(done.stdout)
