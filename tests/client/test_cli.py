@@ -74,6 +74,19 @@ def test_for_a_person(url: str, films: Path, capsys: pytest.CaptureFixture[str])
     assert "A fake server's answer." in out
 
 
+def test_several_are_a_table(url: str, films: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (films / "empty.png").write_bytes(b"")
+    status, out, err = _run(capsys, url, "predict", "film", films / "a.png", films / "empty.png", films / "ward")
+    assert status == 1
+    head, *rows, disclaimer = out.splitlines()
+    assert head.split()[:3] == ["item", "prediction", "confidence"]
+    assert len(rows) == 3
+    assert all("COVID-19" in row and "0.750" in row and "a fake server says so" in row for row in rows)
+    assert "a.png" in rows[0]
+    assert disclaimer == "A fake server's answer."
+    assert "[empty]" in err
+
+
 def test_for_a_spreadsheet(url: str, films: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (films / "empty.png").write_bytes(b"")
     status, out, err = _run(capsys, url, "predict", "film", films / "a.png", films / "empty.png", "--csv")
@@ -101,7 +114,7 @@ def test_one_that_is_gone_fails_alone(url: str, films: Path, capsys: pytest.Capt
 def test_texts(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = _run(capsys, url, "predict", "molecule", "CCO", "c1ccccc1")
     assert status == 0
-    assert out.count("-1.5 log mol/L") == 2
+    assert out.count("-1.500 log mol/L") == 2
 
 
 def test_several_inputs_are_one_item(url: str, films: Path, capsys: pytest.CaptureFixture[str]) -> None:

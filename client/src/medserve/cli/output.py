@@ -26,9 +26,38 @@ class Writer(Protocol):
     def failed(self, name: str, error: MedServeError) -> None:
         """One that was not."""
 
+    def ended(self) -> None:
+        """There are no more."""
+
+
+class Table:
+    """A line each, for a person; failures on stderr, what every answer says alike at the end."""
+
+    _ROW = "{:<40} {:<26} {:>10} {:>11} {:<6} {}"
+
+    def __init__(self) -> None:
+        self._disclaimers: dict[str, None] = {}
+        self._headed = False
+
+    def answered(self, name: str, answer: Prediction) -> None:
+        if not self._headed:
+            print(self._ROW.format("item", "prediction", "confidence", "uncertainty", "risk", "needs review"))
+            self._headed = True
+        self._disclaimers[answer.disclaimer] = None
+        found = answer.label if answer.confidence is not None else f"{answer.prediction:.3f} {answer.unit}"
+        numbers = ["" if value is None else f"{value:.3f}" for value in (answer.confidence, answer.uncertainty)]
+        review = "; ".join(answer.review_reasons) if answer.needs_review else "no"
+        print(self._ROW.format(_last(name, 40), found, *numbers, answer.risk_level or "", review), flush=True)
+
+    def failed(self, name: str, error: MedServeError) -> None:
+        _told(name, error)
+
+    def ended(self) -> None:
+        print("\n".join(self._disclaimers))
+
 
 class Lines:
-    """A few lines each, for a person; failures on stderr."""
+    """A few lines for one, for a person; failures on stderr."""
 
     def answered(self, name: str, answer: Prediction) -> None:
         report = dict(answer.report)
@@ -47,6 +76,9 @@ class Lines:
     def failed(self, name: str, error: MedServeError) -> None:
         _told(name, error)
 
+    def ended(self) -> None:
+        """Nothing is left to say."""
+
 
 class Objects:
     """One JSON object a line: the report, or `error` and `code`."""
@@ -57,6 +89,9 @@ class Objects:
     def failed(self, name: str, error: MedServeError) -> None:
         print(json.dumps({"item": name, "error": str(error), "code": error.code}, ensure_ascii=False), flush=True)
         _told(name, error)
+
+    def ended(self) -> None:
+        """Nothing is left to say."""
 
 
 class Rows:
@@ -83,9 +118,17 @@ class Rows:
         self._writer.writerow({"item": name, "error": str(error), "code": error.code or ""})
         _told(name, error)
 
+    def ended(self) -> None:
+        """Nothing is left to say."""
+
 
 def _told(name: str, error: MedServeError) -> None:
     print(f"medserve: {name}: {error}", file=sys.stderr, flush=True)
+
+
+def _last(text: str, length: int) -> str:
+    """The end of it, which tells files apart."""
+    return text if len(text) <= length else f"…{text[1 - length :]}"
 
 
 def _short(value: Any) -> str:

@@ -12,7 +12,7 @@ import typer
 from medserve.batch import Bar
 from medserve.cli.connection import TIMEOUT_S, URL, Authorities, Key, Timeout, Url, connect
 from medserve.cli.inputs import Item, items
-from medserve.cli.output import Lines, Objects, Rows, Writer
+from medserve.cli.output import Lines, Objects, Rows, Table, Writer
 from medserve.client import Client
 from medserve.description import Description
 from medserve.errors import MedServeError
@@ -41,8 +41,8 @@ def predict(
         described = client.describe(model)
         if heatmap is not None:
             _check_heatmap(described, heatmap)
-        writer: Writer = Objects() if as_json else Rows() if as_csv else Lines()
         found = list(items(described, inputs))
+        writer: Writer = Objects() if as_json else Rows() if as_csv else Table() if len(found) > 1 else Lines()
         bar = Bar(sys.stderr.isatty() and len(found) > concurrency, model, len(found))
         failures = 0
         with bar.showing():
@@ -57,6 +57,7 @@ def predict(
                     failures += 1
                     writer.failed(item.name, exc)
                 bar.advance()
+        writer.ended()
     return 1 if failures else 0
 
 
