@@ -89,7 +89,7 @@ def _grpc(server: FakeServer, certificates: Certificates | None, ports: Ports) -
                 for each, raw in zip(request.inputs, request.raw_input_contents, strict=True)
             )
             call = Infer(request.model_name, tensors, tuple(output.name for output in request.outputs))
-            answer = pb.ModelInferResponse(model_name=request.model_name)
+            answer = pb.ModelInferResponse(model_name=request.model_name, id=request.id)
             for name, array in _sent(context, call).items():
                 datatype, raw = raw_of(array)
                 answer.outputs.add(name=name, datatype=datatype, shape=array.shape)
@@ -142,7 +142,7 @@ def _http(server: FakeServer, certificates: Certificates | None, ports: Ports) -
                 tensors.append(Tensor(each["name"], each["datatype"], tuple(each["shape"]), body[place : place + size]))
                 place += size
             call = Infer(self.path.split("/")[3], tuple(tensors), tuple(each["name"] for each in asked["outputs"]))
-            self._answer(call, _encoded)
+            self._answer(call, lambda arrays: encoded(arrays, asked["id"]))
 
         def _answer(self, call, encode) -> None:
             try:
@@ -200,7 +200,7 @@ def raw_of(array: np.ndarray) -> tuple[str, bytes]:
     return next(name for name, dtype in DTYPES.items() if dtype == array.dtype), array.tobytes()
 
 
-def _encoded(arrays: Mapping[str, np.ndarray]) -> tuple[int, dict[str, str], bytes]:
+def encoded(arrays: Mapping[str, np.ndarray], identity: str) -> tuple[int, dict[str, str], bytes]:
     outputs: list[dict[str, Any]] = []
     parts = []
     for name, array in arrays.items():
@@ -208,18 +208,20 @@ def _encoded(arrays: Mapping[str, np.ndarray]) -> tuple[int, dict[str, str], byt
         size = {"binary_data_size": len(raw)}
         outputs.append({"name": name, "datatype": datatype, "shape": array.shape, "parameters": size})
         parts.append(raw)
-    head = json.dumps({"outputs": outputs}).encode()
+    head = json.dumps({"id": identity, "outputs": outputs}).encode()
     return 200, {"Inference-Header-Content-Length": str(len(head))}, head + b"".join(parts)
 
 
 @contextmanager
-def proxy(target: int, harm: str) -> Iterator[int]:
+def proxy(target: int, harm: str, forgotten: threading.Event | None = None) -> Iterator[int]:
     """A TCP proxy to a port of this machine, which does one kind of harm to every connection.
 
     Args:
         target: port.
         harm: "reset": hang up when the caller has spoken; "half_open": take everything, answer nothing; "truncate":
-            pass 60 bytes of what comes back; "drip": pass one byte each 50 ms; "storm": answer 503 to all.
+            pass 60 bytes of what comes back; "drip": pass one byte each 50 ms; "storm": answer 503 to all;
+            "forgets": pass everything until `forgotten` is set, from then on nothing on connections of before.
+        forgotten: see "forgets".
     """
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
@@ -256,13 +258,18 @@ def proxy(target: int, harm: str) -> Iterator[int]:
             pass
 
     def forward(source: socket.socket, sink: socket.socket) -> None:
+        born = forgotten is not None and forgotten.is_set()
         try:
             while content := source.recv(65536):
-                sink.sendall(content)
+                if forgotten is None or forgotten.is_set() == born:
+                    sink.sendall(content)
         except OSError:
             pass
 
     def hurt(server: socket.socket, caller: socket.socket) -> None:
+        if harm == "forgets":
+            forward(server, caller)
+            return
         left = 60
         while not ending.is_set() and (content := server.recv(65536)):
             if harm == "truncate":

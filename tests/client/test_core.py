@@ -171,7 +171,7 @@ def test_an_answer_of_another_server_is_told() -> None:
             driven(_core(Clock()).models(None), lambda _, t=text: {"description": np.array([[t]], object)}, Clock(), [])
 
 
-@pytest.mark.parametrize("timeout_s", [0, -1, float("inf"), float("nan")])
+@pytest.mark.parametrize("timeout_s", [0, -1, float("inf"), float("nan"), 1e10])
 def test_timeouts_are_finite(timeout_s: float) -> None:
     with pytest.raises(ValueError, match="timeout_s: expected a finite number above 0"):
         Core(timeout_s, Retry())

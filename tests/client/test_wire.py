@@ -30,7 +30,7 @@ def _theirs(protocol) -> list:
 def test_an_http_request_is_tritonclients() -> None:
     outputs = [triton_http.InferRequestedOutput(name) for name in CALL.outputs]
     body, length = triton_http.InferenceServerClient.generate_request_body(
-        _theirs(triton_http), outputs=outputs, timeout=2_000_000
+        _theirs(triton_http), request_id=CALL.id, outputs=outputs, timeout=2_000_000
     )
     ours = http.request(CALL, 2.0)
     place = int(ours.headers[http.HEADER_LENGTH])
@@ -77,16 +77,18 @@ def test_every_type_comes_back_as_it_was(array: np.ndarray) -> None:
 def test_other_bytes_are_no_answer(datatype: str, shape: tuple[int, ...], raw: bytes, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         decoded("out", datatype, shape, raw)
-    answer = pb.ModelInferResponse()
+    call = Infer("m", (), ("out",))
+    answer = pb.ModelInferResponse(id=call.id)
     answer.outputs.add(name="out", datatype=datatype, shape=shape)
     answer.raw_output_contents.append(raw)
     with pytest.raises(BrokenAnswer, match=f"m: out: .*{told}|m: out: {told}"):
-        grpc.arrays(Infer("m", (), ("out",)), answer)
+        grpc.arrays(call, answer)
 
 
 def test_outputs_that_are_missing() -> None:
+    call = Infer("m", (), ("report",))
     with pytest.raises(BrokenAnswer, match="m: expected the outputs report, got none"):
-        grpc.arrays(Infer("m", (), ("report",)), pb.ModelInferResponse())
+        grpc.arrays(call, pb.ModelInferResponse(id=call.id))
     answer = pb.ModelInferResponse()
     answer.outputs.add(name="report", datatype="BYTES", shape=(1, 1))
     with pytest.raises(BrokenAnswer, match="expected the bytes of 1 outputs, got 0"):
@@ -125,3 +127,13 @@ def test_questions() -> None:
         assert http.answer(Ask("ready"), status, {}, b"")["answer"][0] == said
     assert grpc.arrays(Ask("live"), pb.ServerLiveResponse(live=True))["answer"][0]
     assert not grpc.arrays(Ask("model_ready", "m"), pb.ModelReadyResponse(ready=False))["answer"][0]
+
+
+def test_another_requests_answer_is_nobodys() -> None:
+    call = Infer("m", (), ())
+    with pytest.raises(BrokenAnswer, match=f"m: expected the answer to request {call.id}, got one to 0"):
+        grpc.arrays(call, pb.ModelInferResponse(id="0"))
+    with pytest.raises(BrokenAnswer, match=f"m: expected the answer to request {call.id}, got one to none"):
+        http.answer(call, 200, {}, b'{"outputs": []}')
+    assert http.answer(call, 200, {}, json.dumps({"id": call.id, "outputs": []}).encode()) == {}
+    assert Infer("m", (), ()).id != call.id

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\x20-\x7e]*")  # RFC 9110
+_NAME, _VALUE = re.compile(r"[0-9a-z_.-]+"), re.compile(r"[\x20-\x7e]*")  # what gRPC takes, and HTTP all the more
+# What frames a message, and what each call has of its own.
+_OURS = {"accept-encoding", "connection", "content-length", "content-type", "host", "inference-header-content-length",
+         "te", "transfer-encoding", "upgrade"}  # fmt: skip
 SCHEMES = {"grpc": False, "grpcs": True, "http": False, "https": True}  # whether it is encrypted
 
 
@@ -76,11 +79,16 @@ class Address:
             port = parts.port
         except ValueError:  # no number, or beyond 65535
             port = None
-        if parts.scheme not in SCHEMES or not parts.hostname or not port or parts.path.strip("/") or parts.query:
+        beside = parts.path.strip("/") or parts.query or parts.fragment
+        if "@" in parts.netloc:
+            raise ValueError("url: expected no user and password in it. Pass headers= or api_key=.")
+        if parts.scheme not in SCHEMES or not parts.hostname or not port or beside:
             raise ValueError(f"url: expected {' or '.join(SCHEMES)}://host:port, got {url!r}")
         for name, value in (headers or {}).items():
-            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            if not _NAME.fullmatch(name.lower()) or not _VALUE.fullmatch(value):
                 raise ValueError(f"headers: expected a header's name and a line of ASCII, got {name!r}: {value!r}")
+            if name.lower() in _OURS or name.lower().endswith("-bin"):
+                raise ValueError(f"headers: expected none of {', '.join(sorted(_OURS))}, *-bin, got {name!r}")
         if api_key is not None and not _VALUE.fullmatch(api_key):
             raise ValueError("api_key: expected a line of ASCII, got another text")
         encrypted = SCHEMES[parts.scheme]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medserve.address import TLS, Address
-from medserve.batch import AHEAD, Bar, Outcome, checked_concurrency, size_of
+from medserve.batch import AHEAD, Bar, Outcome, check_batch, failed, size_of
 from medserve.calls import AsyncTransport
 from medserve.client import DEFAULT_URL
 from medserve.core import Core, Procedure, Send, Step, Work
@@ -117,8 +117,9 @@ class AsyncClient:
             timeout_s: of each item, in the place of the client's.
             progress: show a bar on stderr; needs rich: `pip install 'medserve[cli]'`.
         """
+        check_batch(items, concurrency)
         bar = Bar(progress, model, size_of(items))
-        turns = asyncio.Semaphore(checked_concurrency(concurrency))
+        turns = asyncio.Semaphore(concurrency)
         waiting: deque[asyncio.Task[Outcome[T]]] = deque()
         with bar.showing():
             try:
@@ -126,7 +127,7 @@ class AsyncClient:
                 async for item in _each(items):
                     waiting.append(asyncio.create_task(self._outcome(turns, model, index, item, timeout_s)))
                     index += 1
-                    if len(waiting) >= AHEAD * concurrency:
+                    while waiting and (len(waiting) >= AHEAD * concurrency or waiting[0].done()):
                         yield await waiting[0]
                         waiting.popleft()
                         bar.advance()
@@ -204,8 +205,8 @@ class AsyncClient:
         async with turns:
             try:
                 return Outcome(index, item, await self._run(self._core.predict_item(model, item, timeout_s)))
-            except MedServeError as exc:
-                return Outcome(index, item, error=exc)
+            except Exception as exc:  # one item's failure is never the batch's
+                return failed(index, item, exc)
 
     async def _run(self, procedure: Procedure[T]) -> T:
         """Do what the procedure says, until it returns."""

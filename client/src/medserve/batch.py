@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from medserve.description import Description
-from medserve.errors import InvalidInput, MedServeError
+from medserve.errors import InvalidInput, MedServeError, lightened
 from medserve.items import Sendable
 from medserve.prediction import Prediction
 
@@ -55,11 +55,19 @@ def inputs_of(described: Description, item: object) -> Mapping[str, Sendable]:
     return {described.inputs[0].name: cast(Sendable, item)}
 
 
-def checked_concurrency(concurrency: int) -> int:
-    """Raises ValueError: less than one call at a time."""
+def check_batch(items: object, concurrency: int) -> None:
+    """Raises TypeError: one item in the place of many. ValueError: less than one call at a time."""
+    if isinstance(items, (str, bytes, bytearray, Mapping)):
+        raise TypeError(f"items: expected an iterable of items, got one {type(items).__name__}. Pass [item].")
     if concurrency < 1:
         raise ValueError(f"concurrency: expected at least 1, got {concurrency}")
-    return concurrency
+
+
+def failed(index: int, item: T, exc: Exception) -> Outcome[T]:
+    """Of an item whose call raised this; what is not of our tree is the item's own doing, or a library's."""
+    error = exc if isinstance(exc, MedServeError) else InvalidInput(f"item {index}: {type(exc).__name__}: {exc}")
+    lightened(exc)
+    return Outcome(index, item, error=error)
 
 
 class Bar:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -55,6 +56,9 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
 }  # fmt: skip
 
 
+_IDS = itertools.count(1)
+
+
 @dataclass(frozen=True, slots=True)
 class Infer:
     """Run a model.
@@ -63,11 +67,13 @@ class Infer:
         model: by name.
         inputs: all that it needs.
         outputs: the ones that are wanted: steps of an ensemble that make no wanted one are left out.
+        id: comes back with the answer, so that nobody's answer is taken for another's.
     """
 
     model: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[str, ...]
+    id: str = field(default_factory=lambda: str(next(_IDS)), compare=False)
 
     @property
     def where(self) -> str:
@@ -146,8 +152,10 @@ def decoded(name: str, datatype: str, shape: tuple[int, ...], raw: bytes | memor
     return np.frombuffer(raw, dtype).reshape(shape).copy()
 
 
-def checked(call: Infer, found: Arrays) -> Arrays:
-    """Raises BrokenAnswer: a wanted output is not among what was found."""
+def checked(call: Infer, answered: str, found: Arrays) -> Arrays:
+    """Raises BrokenAnswer: the answer is another call's, or a wanted output is not in it."""
+    if answered != call.id:
+        raise BrokenAnswer(f"{call.where}: expected the answer to request {call.id}, got one to {answered or 'none'}")
     if missing := [name for name in call.outputs if name not in found]:
         raise BrokenAnswer(f"{call.where}: expected the outputs {', '.join(missing)}, got {', '.join(found) or 'none'}")
     return found

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medserve.address import TLS, Address
-from medserve.batch import AHEAD, Bar, Outcome, checked_concurrency, size_of
+from medserve.batch import AHEAD, Bar, Outcome, check_batch, failed, size_of
 from medserve.calls import Transport
 from medserve.core import Core, Procedure, Send, Step, Work
 from medserve.description import Description, Health
@@ -116,13 +116,14 @@ class Client:
             timeout_s: of each item, in the place of the client's.
             progress: show a bar on stderr; needs rich: `pip install 'medserve[cli]'`.
         """
+        check_batch(items, concurrency)
         bar = Bar(progress, model, size_of(items))
-        with bar.showing(), ThreadPoolExecutor(checked_concurrency(concurrency), "medserve") as pool:
+        with bar.showing(), ThreadPoolExecutor(concurrency, "medserve") as pool:
             waiting: deque[Future[Outcome[T]]] = deque()
             try:
                 for index, item in enumerate(items):
                     waiting.append(pool.submit(self._outcome, model, index, item, timeout_s))
-                    if len(waiting) >= AHEAD * concurrency:
+                    while waiting and (len(waiting) >= AHEAD * concurrency or waiting[0].done()):
                         yield waiting.popleft().result()
                         bar.advance()
                 while waiting:
@@ -193,8 +194,8 @@ class Client:
     def _outcome(self, model: str, index: int, item: T, timeout_s: float | None) -> Outcome[T]:
         try:
             return Outcome(index, item, self._run(self._core.predict_item(model, item, timeout_s)))
-        except MedServeError as exc:
-            return Outcome(index, item, error=exc)
+        except Exception as exc:  # one item's failure is never the batch's
+            return failed(index, item, exc)
 
     def _run(self, procedure: Procedure[T]) -> T:
         """Do what the procedure says, until it returns."""

@@ -100,12 +100,15 @@ class Core:
 
     def _in_two(self, described: Description, sent: Mapping[str, bytes], deadline: Deadline) -> Procedure[Arrays]:
         """The network on tensors that were made here, then the report on its summary."""
-        from medserve.preprocessing import tensors
+        from medserve.preprocessing import other_preprocessing, read_alike, tensors
 
         made: tuple[Tensor, ...] = yield Work(lambda: tensors(described, sent))
         arrays = yield from self._asked(Infer(described.net, made, (*described.outputs, SUMMARY)), deadline)
         summary = Tensor.of_array(SUMMARY, arrays.pop(SUMMARY))
         reported = yield from self._asked(Infer(REPORT, (summary,), (REPORT,)), deadline)
+        if not read_alike(reported[REPORT].ravel()[0]):
+            self._described = {}
+            raise other_preprocessing(described.name)
         return arrays | reported
 
     def describe(self, model: str, timeout_s: float | None) -> Procedure[Description]:
@@ -201,6 +204,7 @@ class Core:
             try:
                 return (yield Send(call, left))
             except InvalidInput:
+                self._described = {}  # what the models take may have changed meanwhile
                 raise
             except TimedOut as exc:
                 if exc.status is None:  # this side's clock: the whole call's time is over, not an attempt's
@@ -235,10 +239,10 @@ def prediction(described: Description, arrays: Arrays, sent: Sequence[str], seco
     Raises:
         BrokenAnswer: no report in it.
     """
-    outputs = {name: array[0] for name, array in arrays.items() if name != REPORT}
     try:
-        report: dict[str, Any] = json.loads(arrays[REPORT].ravel()[0])
+        outputs = {name: array[0] for name, array in arrays.items() if name != REPORT}
+        report: dict[str, Any] = dict(json.loads(arrays[REPORT].ravel()[0]))
     except (ValueError, KeyError, TypeError, IndexError) as exc:
-        raise BrokenAnswer(f"{described.name}: expected a report in JSON, got another: {exc}") from exc
+        raise BrokenAnswer(f"{described.name}: expected one item and its report in JSON, got another: {exc}") from exc
     heatmaps = {each.name: outputs[each.heatmap] for each in described.inputs if each.heatmap and each.name in sent}
     return Prediction(described.name, report, outputs, heatmaps, seconds)

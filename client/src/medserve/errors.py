@@ -14,6 +14,7 @@ MedServeError
 from __future__ import annotations
 
 import re
+import ssl
 from http import HTTPStatus
 
 
@@ -140,16 +141,32 @@ def timed_out(where: str, timeout_s: float) -> TimedOut:
 
 
 def no_server(where: str, exc: BaseException) -> Unavailable:
-    """The connection failed before there was an answer."""
+    """The connection failed before there was an answer. A certificate that is not trusted will not be later either."""
+    untrusted = isinstance(getattr(exc, "certificate_error", exc), ssl.SSLCertVerificationError)
     return Unavailable(
-        f"{where}: expected a server, got {exc or type(exc).__name__}. Is it running, and is the port right?",
-        retryable=True,
+        f"{where}: expected a server, got {exc or type(exc).__name__}. "
+        + ("Pass TLS(ca=…)." if untrusted else "Is it running, and is the port right?"),
+        retryable=not untrusted,
     )
 
 
 def cut_short(where: str, exc: BaseException) -> BrokenAnswer:
     """The connection failed in the middle of an answer."""
     return BrokenAnswer(f"{where}: expected a whole answer, got a part: {exc or type(exc).__name__}. Ask again.")
+
+
+def closed(where: str) -> ClientClosed:
+    """The client was closed before the answer came."""
+    return ClientClosed(f"{where}: expected an open client, got a closed one")
+
+
+def lightened(error: BaseException) -> None:
+    """Take the tracebacks off an error that is kept: their frames hold the whole of what was sent."""
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        if (one := waiting.pop()) is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            waiting += [one.__cause__, one.__context__]
 
 
 def _again(

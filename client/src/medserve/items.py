@@ -45,6 +45,9 @@ class Dataset(Protocol):
 Sendable = bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | NDArray[np.generic] | Picture | Dataset
 
 
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # TIFF 6.0, PhotometricInterpretation
+
+
 def contents(where: str, declared: Mapping[str, Any], given: Mapping[str, Sendable]) -> dict[str, bytes]:
     """What goes over the wire for each input of one item.
 
@@ -56,11 +59,14 @@ def contents(where: str, declared: Mapping[str, Any], given: Mapping[str, Sendab
     Raises:
         InvalidInput: a name that is none, a value that is missing, or one that cannot be sent.
     """
-    if unknown := sorted(set(given) - set(declared)):
+    if unknown := sorted(str(name) for name in set(given) - set(declared)):
         raise InvalidInput(f"{where}.inputs: expected {', '.join(declared)}; got also {', '.join(unknown)}")
     if missing := [name for name, optional in declared.items() if name not in given and not optional]:
         raise InvalidInput(f"{where}.inputs: expected a value for {', '.join(missing)}, got none")
-    return {name: content(f"{where}.inputs.{name}", given[name]) if name in given else b"" for name in declared}
+    found = {name: content(f"{where}.inputs.{name}", given[name]) if name in given else b"" for name in declared}
+    if empty := [name for name in given if not found[name]]:  # over the wire it would mean: left out
+        raise InvalidInput(f"{where}.inputs.{empty[0]}: [empty] expected bytes, got none. Leave it out.", code="empty")
+    return found
 
 
 def content(where: str, value: Any) -> bytes:
@@ -69,24 +75,24 @@ def content(where: str, value: Any) -> bytes:
     Raises:
         InvalidInput: it cannot be sent.
     """
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
-    if isinstance(value, str):
-        if len(value) < 4096 and "\0" not in value and os.path.isfile(value):
-            raise InvalidInput(f"{where}: expected a Path for a file, got the str {value!r}. Pass Path({value!r}).")
-        return value.encode()
     try:
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return bytes(value)
+        if isinstance(value, str):
+            return _text(where, value)
         if isinstance(value, os.PathLike):
             return Path(value).read_bytes()
         if isinstance(value, np.ndarray):
             return png(where, value)
         if hasattr(value, "save_as"):  # pydicom.Dataset
             return _written(where, lambda out: value.save_as(out, enforce_file_format=True))
-        if hasattr(value, "save") and hasattr(value, "mode"):  # PIL.Image.Image
-            return _written(where, lambda out: value.save(out, "PNG", compress_level=1))
         if hasattr(value, "read"):
             return _read(where, value)
-    except OSError as exc:
+        if hasattr(value, "save") and hasattr(value, "mode"):  # PIL.Image.Image
+            return _picture(where, value)
+    except InvalidInput:
+        raise
+    except (OSError, ValueError, TypeError) as exc:
         raise InvalidInput(f"{where}: cannot be read: {exc}") from exc
     raise InvalidInput(
         f"{where}: expected a path, bytes, an open file, a PIL image, a NumPy array, a DICOM Dataset or a str, "
@@ -120,6 +126,24 @@ def png(where: str, pixels: NDArray[np.generic]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
     )
+
+
+def _text(where: str, value: str) -> bytes:
+    if len(value) < 4096 and "\0" not in value and os.path.isfile(value):
+        raise InvalidInput(f"{where}: expected a Path for a file, got the str {value!r}. Pass Path({value!r}).")
+    return value.encode()
+
+
+def _picture(where: str, image: Any) -> bytes:
+    """As the file that it was opened from would be seen: upright, and with white as white."""
+    from PIL import ImageOps
+
+    if image.mode.startswith("I") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        raise InvalidInput(
+            f"{where}: expected black as zero, got a 16-bit TIFF with white as zero. Invert it.",
+            code="unsupported_pixels",
+        )
+    return _written(where, lambda out: ImageOps.exif_transpose(image).save(out, "PNG", compress_level=1))
 
 
 def _written(where: str, write: Callable[[io.BytesIO], object]) -> bytes:

@@ -7,6 +7,7 @@ every library that decides them must have the server's version.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from importlib import import_module
@@ -66,3 +67,18 @@ def _checked(described: Description) -> Mapping[str, Any]:
             code="other_preprocessing",
         )
     return dict(step)
+
+
+def read_alike(report: bytes) -> bool:
+    """Whether the report was written beside a first step like this side's: the server may have been another since."""
+    from preprocess.identity import stamp
+
+    return bool(json.loads(report)["provenance"]["preprocessing"] == stamp())
+
+
+def other_preprocessing(model: str) -> InvalidInput:
+    """The server was replaced between its description and its answer."""
+    return InvalidInput(
+        f"{model}: expected the first step that the server described, got an answer of one with another. Ask again.",
+        code="other_preprocessing",
+    )

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+LONGEST_S = 86_400  # a day: sockets and clocks overflow somewhere beyond
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
@@ -62,7 +64,9 @@ class Deadline:
 
 
 def checked_timeout(timeout_s: float) -> float:
-    """Raises ValueError: no finite number of seconds above 0."""
-    if not 0 < timeout_s < float("inf"):
-        raise ValueError(f"timeout_s: expected a finite number above 0 (seconds), got {timeout_s}")
+    """Raises ValueError: no number of seconds above 0 and up to LONGEST_S."""
+    if not 0 < timeout_s <= LONGEST_S:
+        raise ValueError(
+            f"timeout_s: expected a finite number above 0 and up to {LONGEST_S} (seconds), got {timeout_s}"
+        )
     return timeout_s

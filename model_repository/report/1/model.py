@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from preprocess import VERSION
+from preprocess.identity import stamp
 from report.answer import PROFILE_VARIABLE, Implausible, Reporter, UnknownFingerprint
 from report.card import cards_below
 
@@ -16,7 +16,7 @@ class TritonPythonModel:
 
     def initialize(self, args):
         cards = cards_below(Path(args["model_repository"]).parent)
-        self._reporter = Reporter(cards, VERSION, os.environ.get(PROFILE_VARIABLE, ""))
+        self._reporter = Reporter(cards, stamp(), os.environ.get(PROFILE_VARIABLE, ""))
 
     def execute(self, requests):
         return [self._answer(request) for request in requests]

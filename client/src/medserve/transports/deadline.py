@@ -19,11 +19,13 @@ _thread = threading.local()
 @contextmanager
 def within(timeout_s: float) -> Iterator[None]:
     """Sockets of this thread end with TimeoutError when the time is over."""
-    _thread.ends = time.monotonic() + timeout_s
+    outer: float | None = getattr(_thread, "ends", None)
+    ends = time.monotonic() + timeout_s
+    _thread.ends = ends if outer is None else min(ends, outer)
     try:
         yield
     finally:
-        del _thread.ends
+        _thread.ends = outer
 
 
 def left_s() -> float | None:

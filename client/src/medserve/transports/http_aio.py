@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import math
 
 import aiohttp
 
 from medserve.address import Address
 from medserve.calls import Arrays, Call
-from medserve.errors import ClientClosed, cut_short, no_server, timed_out
+from medserve.errors import closed, cut_short, no_server, timed_out
 from medserve.wire.http import answer, request
 
+LARGE = 1 << 20  # bytes; aiohttp warns of larger ones that are no file
 CONNECTIONS = 256  # at once; further calls wait for one, inside their timeout
 
 
@@ -36,22 +39,24 @@ class AsyncHttpTransport:
     async def send(self, call: Call, timeout_s: float) -> Arrays:
         """The answer."""
         if self._session.closed:
-            raise ClientClosed(f"{call.where}: expected an open client, got a closed one")
+            raise closed(call.where)
         asked = request(call, timeout_s)
         response = None
         try:
             async with self._session.request(
                 asked.method,
                 self._url + asked.path,
-                data=asked.body,
+                data=io.BytesIO(asked.body) if len(asked.body) > LARGE else asked.body,
                 headers=asked.headers,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
+                timeout=aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=math.inf),  # not by the second
                 allow_redirects=False,
             ) as response:
                 body = await response.read()
         except (asyncio.TimeoutError, TimeoutError) as exc:  # noqa: UP041  two classes in Python 3.10
             raise timed_out(call.where, timeout_s) from exc
-        except (aiohttp.ClientError, OSError) as exc:
+        except (aiohttp.ClientError, OSError, UnicodeError) as exc:
+            if self._session.closed:
+                raise closed(call.where) from exc
             begun = response is not None or _had_begun(exc)
             raise cut_short(call.where, exc) if begun else no_server(call.where, exc) from exc
         return answer(call, response.status, response.headers, body)

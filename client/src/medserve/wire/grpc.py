@@ -25,7 +25,7 @@ def message(call: Call, timeout_s: float) -> Any:
             "ready": pb.ServerReadyRequest(),
             "model_ready": pb.ModelReadyRequest(name=call.model),
         }[call.question]
-    request = pb.ModelInferRequest(model_name=call.model)
+    request = pb.ModelInferRequest(model_name=call.model, id=call.id)
     request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
     for tensor in call.inputs:
         request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
@@ -54,4 +54,4 @@ def arrays(call: Call, answer: Any) -> Arrays:
         }
     except ValueError as exc:
         raise BrokenAnswer(f"{call.where}: {exc}") from exc
-    return checked(call, found)
+    return checked(call, answer.id, found)

@@ -34,6 +34,7 @@ def request(call: Call, timeout_s: float) -> Request:
         }[call.question]
         return Request("GET", path, {}, b"")
     described = {
+        "id": call.id,
         "inputs": [
             {
                 "name": tensor.name,
@@ -71,7 +72,7 @@ def answer(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> 
     if isinstance(call, Ask):
         return yes(True)
     try:
-        return checked(call, _outputs(headers, body))
+        return checked(call, *_outputs(headers, body))
     except (ValueError, KeyError, TypeError, IndexError) as exc:
         if isinstance(exc, MedServeError):
             raise
@@ -80,16 +81,17 @@ def answer(call: Call, status: int, headers: Mapping[str, str], body: bytes) -> 
         ) from exc
 
 
-def _outputs(headers: Mapping[str, str], body: bytes) -> Arrays:
+def _outputs(headers: Mapping[str, str], body: bytes) -> tuple[str, Arrays]:
+    """The request's id, and the outputs."""
     lengths = [int(value) for name, value in headers.items() if name.lower() == HEADER_LENGTH.lower()]
     place = lengths[0] if lengths else len(body)
-    found = {}
-    for output in json.loads(body[:place])["outputs"]:
+    head, found = json.loads(body[:place]), {}
+    for output in head["outputs"]:
         size = int(output["parameters"]["binary_data_size"])
         raw = memoryview(body)[place : place + size]
         found[output["name"]] = decoded(output["name"], output["datatype"], tuple(output["shape"]), raw)
         place += size
-    return found
+    return str(head.get("id", "")), found
 
 
 def _sentence(body: bytes) -> str:
