@@ -151,6 +151,28 @@ def test_heatmaps_get_files_of_their_own(url: str, films: Path, capsys: pytest.C
     assert "expected a model of pictures" in err
 
 
+def test_an_overlay_that_cannot_be_written_fails_alone(
+    url: str, films: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medserve.cli import predict
+
+    own = predict._write_overlays
+
+    def full(client, described, item, *rest) -> None:
+        if item.name.endswith("a.png"):
+            raise OSError(28, "No space left on device")
+        own(client, described, item, *rest)
+
+    monkeypatch.setattr(predict, "_write_overlays", full)
+    both = (films / "a.png", films / "ward" / "b.png")
+    status, out, err = _run(capsys, url, "predict", "film", *both, "--json", "--heatmap", films / "maps")
+    failed, answered = map(json.loads, out.splitlines())
+    assert status == 1
+    assert "No space left" in failed["error"]
+    assert "No space left" in err
+    assert answered["prediction"] == "COVID-19"
+
+
 def test_what_the_server_says_of_itself(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = _run(capsys, url, "models")
     assert status == 0

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from medserve.errors import MedServeError
 from medserve.prediction import Prediction
 
 COLUMNS = ("item", "prediction", "confidence", "unit", "uncertainty", "risk_level", "needs_review", "review_reasons",
@@ -23,7 +22,7 @@ class Writer(Protocol):
     def answered(self, name: str, answer: Prediction) -> None:
         """One that was answered."""
 
-    def failed(self, name: str, error: MedServeError) -> None:
+    def failed(self, name: str, error: Exception) -> None:
         """One that was not."""
 
     def ended(self) -> None:
@@ -49,7 +48,7 @@ class Table:
         review = "; ".join(answer.review_reasons) if answer.needs_review else "no"
         print(self._ROW.format(_last(name, 40), found, *numbers, answer.risk_level or "", review), flush=True)
 
-    def failed(self, name: str, error: MedServeError) -> None:
+    def failed(self, name: str, error: Exception) -> None:
         _told(name, error)
 
     def ended(self) -> None:
@@ -73,7 +72,7 @@ class Lines:
         lines.append(f"  needs review: {reasons}")
         print("\n".join([*lines, f"  {answer.disclaimer}"]), flush=True)
 
-    def failed(self, name: str, error: MedServeError) -> None:
+    def failed(self, name: str, error: Exception) -> None:
         _told(name, error)
 
     def ended(self) -> None:
@@ -86,8 +85,11 @@ class Objects:
     def answered(self, name: str, answer: Prediction) -> None:
         print(json.dumps({"item": name, **answer.to_dict()}, ensure_ascii=False), flush=True)
 
-    def failed(self, name: str, error: MedServeError) -> None:
-        print(json.dumps({"item": name, "error": str(error), "code": error.code}, ensure_ascii=False), flush=True)
+    def failed(self, name: str, error: Exception) -> None:
+        print(
+            json.dumps({"item": name, "error": str(error), "code": getattr(error, "code", None)}, ensure_ascii=False),
+            flush=True,
+        )
         _told(name, error)
 
     def ended(self) -> None:
@@ -114,15 +116,15 @@ class Rows:
             }
         )
 
-    def failed(self, name: str, error: MedServeError) -> None:
-        self._writer.writerow({"item": name, "error": str(error), "code": error.code or ""})
+    def failed(self, name: str, error: Exception) -> None:
+        self._writer.writerow({"item": name, "error": str(error), "code": getattr(error, "code", None) or ""})
         _told(name, error)
 
     def ended(self) -> None:
         """Nothing is left to say."""
 
 
-def _told(name: str, error: MedServeError) -> None:
+def _told(name: str, error: Exception) -> None:
     print(f"medserve: {name}: {error}", file=sys.stderr, flush=True)
 
 

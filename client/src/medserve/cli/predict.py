@@ -53,7 +53,7 @@ def predict(
                     if heatmap is not None:
                         _write_overlays(client, described, item, answer, heatmap)
                     writer.answered(item.name, answer)
-                except MedServeError as exc:
+                except (MedServeError, OSError) as exc:  # an overlay that cannot be written is that item's alone
                     failures += 1
                     writer.failed(item.name, exc)
                 bar.advance()

@@ -113,8 +113,10 @@ class HttpTransport:
                 found.close()
                 continue
             with self._lock:
-                self._busy.add(found)
-            return found
+                if not self._closed:
+                    self._busy.add(found)
+                    return found
+            found.close()  # the client was closed while it was opened
 
     def _opened(self) -> socket.socket:
         connection: socket.socket = PunctualSocket.of(_connected(self._address.host, self._address.port))
