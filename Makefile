@@ -12,17 +12,22 @@ MODELS ?=
 PICTURES ?=
 FOLDERS ?=
 REPORT ?=
+SLO ?=
+URL ?=
+METRICS ?=
+DATA ?=
+RUNS ?=
 PROFILE ?= cpu
-export CHECKPOINTS PICTURES FOLDERS REPORT MODELS PROFILE PRECISION SERVER_TENSORRT HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REMOTE VERBOSE
+export CHECKPOINTS PICTURES FOLDERS REPORT SLO URL METRICS DATA RUNS MODELS PROFILE PRECISION SERVER_TENSORRT HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REMOTE VERBOSE
 
 EXPORT := $(BIN)/python -m export models
 
-.PHONY: help setup export calibrate tune engines serve test check clean
+.PHONY: help setup export calibrate tune engines serve load bench test check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.serve $(VENV)/.export $(VENV)/.test ## install everything into .venv (PYTHON=python3.12, TORCH_INDEX_URL=…)
+setup: $(VENV)/.serve $(VENV)/.export $(VENV)/.load $(VENV)/.test ## install everything into .venv (PYTHON=python3.12, TORCH_INDEX_URL=…)
 
 export: $(VENV)/.export ## export what is not exported yet (CHECKPOINTS=dir,name=file  MODELS=a,b  PICTURES=name=dir,…  FOLDERS=folder=label,…)
 	@$(EXPORT)
@@ -39,11 +44,17 @@ engines: $(VENV)/.engines ## build TensorRT plans: for this GPU, or without one 
 serve: $(VENV)/.serve $(VENV)/.export ## export, then serve until Ctrl-C (CHECKPOINTS PICTURES MODELS PROFILE HOST HTTP_PORT GRPC_PORT METRICS_PORT)
 	@$(EXPORT) && exec $(BIN)/python -m server
 
-test: $(VENV)/.serve $(VENV)/.export $(VENV)/.test ## check, then every test that needs no GPU (ARGS='-k name')
+load: $(VENV)/.load ## hold a server to benchmarks/slo.toml: 100 users, p95 < 500 ms (SLO=name,… DATA=dir RUNS=n  URL=grpc://…)
+	@$(if $(URL),,$(EXPORT) && )$(BIN)/python -m benchmarks.load
+
+bench: $(VENV)/.load ## what the cores could do, and how much of it reaches callers (MODELS=a,b DATA=dir RUNS=n)
+	@$(EXPORT) && $(BIN)/python -m benchmarks.limit
+
+test: $(VENV)/.serve $(VENV)/.export $(VENV)/.load $(VENV)/.test ## check, then every test that needs no GPU (ARGS='-k name')
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/.export $(VENV)/.test ## lint, types, and that the committed repository is the generated one
+check: $(VENV)/.export $(VENV)/.load $(VENV)/.test ## lint, types, and that the committed repository is the generated one
 	$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
 	$(BIN)/python -m export repository --check && $(BIN)/python -m export cards --check
 
@@ -73,6 +84,10 @@ $(VENV)/.export: $(VENV)/.serve
 # TensorRT for data centres comes with NVIDIA's own index, or with its containers; this one builds without a GPU.
 $(VENV)/.engines: $(VENV)/.export
 	@$(BIN)/python -c 'import tensorrt' 2>/dev/null || $(PIP) --editable '.[serve,export,engines]'
+	@touch $@
+
+$(VENV)/.load: $(VENV)/.export
+	@$(PIP) --editable '.[serve,load]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.engines

@@ -13,20 +13,16 @@ import asyncio
 import collections
 import gc
 import itertools
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 import psutil
 
+from benchmarks.live import Server
 from export.models import all_specs
 from medserve import AsyncClient, Client, Outcome
 
@@ -39,52 +35,23 @@ SAME = 1e-3  # log S: batches of other sizes round otherwise
 MOLECULES = [f"{'C' * length}{end}" for length in range(1, 25) for end in ("", "O", "OC", "Cl", "Br", "C(=O)O", "N")]
 
 
-class Server:
-    """`python -m server` on ports of its own, for as long as the block lasts."""
+class Restarted(Server):
+    """One that is ended again and again."""
 
     def __init__(self, repository: Path, folder: Path) -> None:
-        with socket.socket() as one, socket.socket() as two, socket.socket() as three:
-            sockets = (one, two, three)
-            for each in sockets:
-                each.bind(("127.0.0.1", 0))
-            self.http, self.grpc, self.metrics = (each.getsockname()[1] for each in sockets)
-        self._command = [sys.executable, "-m", "server", "--repository", str(repository), "--models", MODEL]
-        self._command += ["--runtime", str(folder / "run"), "--http-port", str(self.http)]
-        self._command += ["--grpc-port", str(self.grpc), "--metrics-port", str(self.metrics)]
-        self._log = folder / "server.log"
+        super().__init__(repository, folder, [MODEL])
         self.ends: list[str] = []
-
-    def __enter__(self) -> Server:
-        self._start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop()
-
-    def urls(self) -> list[str]:
-        """Of both protocols."""
-        return [f"grpc://127.0.0.1:{self.grpc}", f"http://127.0.0.1:{self.http}"]
 
     def restart(self) -> None:
         """Every other time gracefully; else Triton is killed, and the launcher starts it again."""
         if len(self.ends) % 2:
             self.ends.append("killed")
-            for child in psutil.Process(self._process.pid).children():
+            for child in psutil.Process(self.pid).children():
                 child.kill()
         else:
             self.ends.append("stopped")
-            self._stop()
-            self._start()
-
-    def _start(self) -> None:
-        with self._log.open("a") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
-
-    def _stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(60)
+            self.stop()
+            self.start()
 
 
 @dataclass
@@ -116,8 +83,8 @@ def main() -> int:
     parser.add_argument("--timeout-s", type=float, default=10.0)
     options = parser.parse_args()
     tally = Tally()
-    with tempfile.TemporaryDirectory() as folder, Server(options.repository, Path(folder)) as server:
-        grpc, http = server.urls()
+    with tempfile.TemporaryDirectory() as folder, Restarted(options.repository, Path(folder)) as server:
+        grpc, http = server.grpc_url, server.http_url
         settings = {"timeout_s": options.timeout_s}
         known = _known(grpc)
         with Client(grpc, **settings) as one, Client(http, **settings) as two:
@@ -147,7 +114,7 @@ def _soak(
     options: argparse.Namespace,
     known: Mapping[str, float],
     tally: Tally,
-    server: Server | None,
+    server: Restarted | None,
 ) -> None:
     """A quarter of the calls through each of four ways; with a server, its ends spread over them."""
     quarter = options.calls // 4 if server else options.calls // 40

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.spec import ModelSpec
-from server.backends.onnxruntime.engine import Engine, OpenVinoEngine, open_engine
+from server.backends.onnxruntime.engine import OpenVinoEngine, open_engine
+from server.backends.onnxruntime.lanes import Engine
 from server.backends.onnxruntime.options import ConfigError, Options
 
 BATCH = 8
@@ -45,10 +46,10 @@ class Ran:
     answers: dict[str, NDArray[np.float32]]
 
 
-def load(file: Path, kind: Kind) -> Engine:
+def load(file: Path, kind: Kind, lane_batch: int = 0) -> Engine:
     """As the server would. Raises EngineFailed: the engine is not here, or refuses the file."""
     try:
-        return open_engine(Options(file=file, openvino=kind == "openvino"))
+        return open_engine(Options(file=file, openvino=kind == "openvino", lane_batch=lane_batch))
     except ConfigError as exc:
         raise EngineFailed(str(exc)) from exc
 

@@ -15,6 +15,7 @@ from export.plans.plan import COMPUTE_CAPABILITIES, plan_name
 from export.spec import ModelSpec, Tensor
 from report.answer import CPU_PROFILE, TENSORRT_PROFILE
 from report.card import Choice
+from server.backends.onnxruntime.options import LANE_BATCH
 
 CPU, TENSORRT, CUDA = CPU_PROFILE, TENSORRT_PROFILE, "cuda"
 HALF = "fp16.onnx"
@@ -37,6 +38,8 @@ def this_cpu(spec: ModelSpec, choice: Choice) -> pb.ModelConfig:
     config.default_model_filename = choice.artefact
     if choice.engine == "openvino":
         config.optimization.execution_accelerators.cpu_execution_accelerator.add(name=choice.engine)
+    if choice.lane_batch:
+        config.parameters[LANE_BATCH].string_value = str(choice.lane_batch)
     return config
 
 

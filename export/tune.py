@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from export import lanes
 from export.artefact import ARTEFACT, folder_of
 from export.engines import EngineFailed, Kind, load
 from export.repository import write_choice
 from export.samples import generated
 from export.spec import ModelSpec
 from report.card import FILENAME, Card, Choice
-from server.backends.onnxruntime.engine import Engine
+from server.backends.onnxruntime.lanes import Engine
 from server.machine import cpu_features
 
 BATCHES = (1, 8)
@@ -41,6 +42,8 @@ def tune(spec: ModelSpec, repository: Path, rounds: int = ROUNDS) -> Choice:
     folder = folder_of(spec, repository)
     card = Card.read(folder / FILENAME)
     choice = fastest(spec, folder, card, rounds)
+    piece, speeds = lanes.fastest(spec, folder / choice.artefact, _kind(choice.engine), rounds)
+    choice = replace(choice, lane_batch=piece, lane_speeds=speeds)
     replace(card, choice=choice).write(folder)
     write_choice(spec, repository, choice)
     return choice

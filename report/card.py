@@ -149,6 +149,8 @@ class Choice:
         precision: that its encoder is computed in there.
         cpu: the features of that CPU which decide it; another CPU needs a choice of its own.
         speeds: "artefact engine" → how many times as fast as fp32.onnx on onnxruntime, at each batch size.
+        lane_batch: items that each core takes of a batch at once; 0: all cores compute the batch together.
+        lane_speeds: each such number → how many times as fast as all cores together, at the largest batch.
     """
 
     artefact: str
@@ -156,6 +158,8 @@ class Choice:
     precision: str
     cpu: tuple[str, ...]
     speeds: dict[str, dict[int, float]]
+    lane_batch: int = 0
+    lane_speeds: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

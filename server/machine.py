@@ -1,10 +1,13 @@
-"""The features of this CPU that decide what a network computes in, and how fast."""
+"""What of this machine decides what a network computes in, and how fast: its CPU's features, and how many cores."""
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 # Units for eight and sixteen bits, on x86-64 and on arm64. What else a CPU has, changes no choice.
 _DECIDING = frozenset(
     {"avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimddp", "bf16", "i8mm"}
@@ -19,3 +22,13 @@ def cpu_features(cpuinfo: Path = _CPUINFO) -> tuple[str, ...]:
         return ()
     told = (line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features")))
     return tuple(sorted(_DECIDING & set(next(told, []))))
+
+
+def usable_cores(quota: Path = _QUOTA) -> int:
+    """Those that this process may run on, or fewer where its container may use less of their time."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        most, _, period = quota.read_text("utf-8").strip().partition(" ")
+        return max(1, min(cores, math.ceil(int(most) / int(period))))
+    except (OSError, ValueError, ZeroDivisionError):  # no such limit: "max 100000"
+        return cores

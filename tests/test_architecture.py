@@ -33,6 +33,7 @@ LAYERS = [
     {"export.loading", "export.references", "export.pictures", "export.engines", "export.suspects", "export.verdict"},
     {"export.to_onnx", "export.to_engine", "export.parity", "export.repository", "export.calibrate", "export.training"},
     {"export.precision"},
+    {"export.lanes"},
     {"export.variants", "export.tune", "export.plan_all", "export.gate_plots"},
     {"export.card", "export.model_card", "export.precision_table", "export.gate_report"},
     {"export.publish"},

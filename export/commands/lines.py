@@ -43,7 +43,10 @@ def tune_line(spec: ModelSpec, folder: Path, rounds: int | None = None) -> str:
     choice = tune.tune(spec, folder, rounds or tune.ROUNDS)
     speeds = (f"{each} {', '.join(f'{r:.2f}×' for r in ratios.values())}" for each, ratios in choice.speeds.items())
     timed = f"; times FP32 on onnxruntime at batch {' and '.join(map(str, tune.BATCHES))}: {'; '.join(speeds)}"
-    return f"  this CPU: {choice.artefact} on {choice.engine} ({choice.precision})" + (timed if choice.speeds else "")
+    cut = f", {choice.lane_batch} at once on each core" if choice.lane_batch else ""
+    return f"  this CPU: {choice.artefact} on {choice.engine} ({choice.precision}){cut}" + (
+        timed if choice.speeds else ""
+    )
 
 
 def origin(card: Card) -> str:

@@ -16,7 +16,7 @@ from export.to_onnx import export_onnx
 from server.backends.onnxruntime import engine as engines
 from server.backends.onnxruntime.batching import answer_all
 from server.backends.onnxruntime.completion import TRITON_TYPES, complete
-from server.backends.onnxruntime.engine import OnnxRuntimeEngine, OpenVinoEngine, open_engine
+from server.backends.onnxruntime.engine import OnnxRuntimeEngine, open_engine
 from server.backends.onnxruntime.options import ConfigError, Options, from_config
 
 
@@ -145,13 +145,13 @@ def test_both_engines_answer_alike_and_keep_the_fingerprint(net: Path) -> None:
     reference = OnnxRuntimeEngine(Options(file=net)).run(_pixels(), ["summary", "probabilities"])
     if platform.machine() != "x86_64":
         pytest.skip("OpenVINO is served on x86-64 alone")
-    answers = OpenVinoEngine(Options(file=net, threads=1)).run(_pixels(), ["summary", "probabilities"])
+    answers = open_engine(Options(file=net, threads=1, openvino=True)).run(_pixels(), ["summary", "probabilities"])
     assert np.array_equal(answers[0][:, :2], reference[0][:, :2])
     assert np.abs(answers[1] - reference[1]).max() < 0.03
 
 
 def test_answers_outlive_the_next_run(net: Path) -> None:
-    for engine in (OnnxRuntimeEngine(Options(file=net)), OpenVinoEngine(Options(file=net))):
+    for engine in (OnnxRuntimeEngine(Options(file=net)), open_engine(Options(file=net, openvino=True))):
         (first,) = engine.run(_pixels(), ["heatmap"])
         kept = first.copy()
         engine.run({"pixels": 255 - _pixels()["pixels"]}, ["heatmap"])
@@ -162,11 +162,11 @@ def test_the_compiled_model_is_kept_and_a_broken_one_replaced(
     net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(engines.CACHE_VARIABLE, str(tmp_path))
-    (expected,) = OpenVinoEngine(Options(file=net)).run(_pixels(), ["probabilities"])
+    (expected,) = open_engine(Options(file=net, openvino=True)).run(_pixels(), ["probabilities"])
     (blob,) = [path for path in tmp_path.rglob("*") if path.is_file()]
     for content in (blob.read_bytes()[: blob.stat().st_size // 2], b"", b"not a model"):
         blob.write_bytes(content)
-        (again,) = OpenVinoEngine(Options(file=net)).run(_pixels(), ["probabilities"])
+        (again,) = open_engine(Options(file=net, openvino=True)).run(_pixels(), ["probabilities"])
         assert np.array_equal(again, expected)
 
 
@@ -184,7 +184,7 @@ def test_a_compiled_model_is_never_taken_for_another_of_the_same_size_and_time(
         fingerprint = export_onnx(serving_graph(spec.build().eval(), spec), spec, file)
         os.utime(file, (1000, 1000))
         sizes.add(file.stat().st_size)
-        (summary,) = OpenVinoEngine(Options(file=file)).run(_pixels(), ["summary"])
+        (summary,) = open_engine(Options(file=file, openvino=True)).run(_pixels(), ["summary"])
         assert tuple(summary[0, :2]) == fingerprint
     assert len(sizes) == 1
 
@@ -192,7 +192,7 @@ def test_a_compiled_model_is_never_taken_for_another_of_the_same_size_and_time(
 def test_no_usage_reporter_is_loaded(net: Path) -> None:
     import sys
 
-    OpenVinoEngine(Options(file=net))
+    open_engine(Options(file=net, openvino=True))
     assert not [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module]
 
 

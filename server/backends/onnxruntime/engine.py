@@ -7,26 +7,17 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
+from server.backends.onnxruntime.lanes import Array, Engine, Lanes
 from server.backends.onnxruntime.options import ConfigError, Options
+from server.machine import usable_cores
 
-Array = NDArray[np.generic]
 CACHE_VARIABLE = "MEDSERVE_CACHE_DIR"  # compiled models; unset: none are kept
-
-
-class Engine(Protocol):
-    """Runs one loaded file. Not thread-safe: a Triton instance owns it."""
-
-    name: str
-
-    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """The named outputs, in this order; arrays of their own that a later run leaves alone."""
 
 
 class OnnxRuntimeEngine:
@@ -63,24 +54,12 @@ class OpenVinoEngine:
 
     The runtime itself and not onnxruntime's plug-in for it: that offers no device unless the CPU's
     vendor is Intel, while the runtime serves any x86-64 (DECISIONS.md).
+
+    Args:
+        compiled: by `compile_openvino`.
     """
 
-    name = "OpenVINO CPU"
-
-    def __init__(self, options: Options) -> None:
-        # Its wheel brings a usage reporter and imports it where it can. Not beside patients' pictures.
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-        import openvino
-
-        settings: dict[str, str] = {"PERFORMANCE_HINT": "LATENCY"}
-        if options.threads:
-            settings["INFERENCE_NUM_THREADS"] = str(options.threads)
-        if cache := os.environ.get(CACHE_VARIABLE):
-            # OpenVINO tells files apart by path, size and time. Two trainings of one network differ in
-            # none of them once a copy or an image layer has set the time: only the content will do.
-            settings["CACHE_DIR"] = str(Path(cache, _sha256(options.file)))
-        # Resolved: the launcher's links bear its process id, and the path is part of the cache's key.
-        compiled = openvino.Core().compile_model(options.file.resolve(), "CPU", settings)
+    def __init__(self, compiled: Any) -> None:
         self.precision: str = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()  # "f32" or "bf16"
         self.name = f"OpenVINO CPU ({self.precision})"
         self._places = {name: place for place, port in enumerate(compiled.outputs) for name in port.get_names()}
@@ -90,6 +69,33 @@ class OpenVinoEngine:
         # The request owns its output memory and writes over it at the next run.
         self._request.infer(dict(inputs), share_inputs=True)
         return [self._request.get_output_tensor(self._places[name]).data.copy() for name in outputs]
+
+
+def compile_openvino(options: Options, streams: int) -> Any:
+    """The file as OpenVINO will run it.
+
+    Args:
+        options: see Options.
+        streams: runs at once, each on its share of the cores.
+    """
+    # Its wheel brings a usage reporter and imports it where it can. Not beside patients' pictures.
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    import openvino
+
+    settings: dict[str, str] = {
+        "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
+        "NUM_STREAMS": str(streams),
+        # Every process would nail its threads to the same first cores, whatever else runs there.
+        "ENABLE_CPU_PINNING": "NO",
+    }
+    if threads := options.threads or (streams if streams > 1 else 0):
+        settings["INFERENCE_NUM_THREADS"] = str(threads)
+    if cache := os.environ.get(CACHE_VARIABLE):
+        # OpenVINO tells files apart by path, size and time. Two trainings of one network differ in
+        # none of them once a copy or an image layer has set the time: only the content will do.
+        settings["CACHE_DIR"] = str(Path(cache, _sha256(options.file)))
+    # Resolved: the launcher's links bear its process id, and the path is part of the cache's key.
+    return openvino.Core().compile_model(options.file.resolve(), "CPU", settings)
 
 
 def _sha256(file: Path) -> str:
@@ -104,17 +110,31 @@ def open_engine(options: Options) -> Engine:
         ConfigError: that engine is not here, or cannot load the file.
     """
     try:
-        if not options.openvino:
-            return OnnxRuntimeEngine(options)
-        if platform.machine() != "x86_64":
-            raise ImportError(f"OpenVINO serves x86-64 here, this CPU is {platform.machine()}")
-        return OpenVinoEngine(options)
+        return _openvino(options) if options.openvino else _onnxruntime(options)
     except Exception as exc:  # each engine raises classes of its own for each kind of broken file
         wanted = "OpenVINO" if options.openvino else "onnxruntime"
         first_line = str(exc).strip().splitlines()[0] if str(exc).strip() else ""
         raise ConfigError(
             f"{options.file}: expected {wanted} to load it, got {type(exc).__name__}: {first_line}. Export it again."
         ) from exc
+
+
+def _onnxruntime(options: Options) -> Engine:
+    whole, cores = OnnxRuntimeEngine(options), options.threads or usable_cores()
+    if not options.lane_batch or cores == 1:
+        return whole
+    lane = OnnxRuntimeEngine(replace(options, threads=1))  # may be run by several threads at once
+    return Lanes(whole, [lane] * cores, options.lane_batch)
+
+
+def _openvino(options: Options) -> Engine:
+    if platform.machine() != "x86_64":
+        raise ImportError(f"OpenVINO serves x86-64 here, this CPU is {platform.machine()}")
+    whole, cores = OpenVinoEngine(compile_openvino(options, 1)), options.threads or usable_cores()
+    if not options.lane_batch or cores == 1:
+        return whole
+    compiled = compile_openvino(replace(options, threads=cores), cores)
+    return Lanes(whole, [OpenVinoEngine(compiled) for _ in range(cores)], options.lane_batch)
 
 
 def signature(file: Path) -> tuple[list[onnxruntime.NodeArg], list[onnxruntime.NodeArg]]:

@@ -13,6 +13,7 @@ from typing import Any
 DEFAULT_FILENAME = "model.onnx"
 # `optimization { graph { level } }`: -1 basic, 1 extended, 2 none; absent: all.
 GRAPH_LEVELS = {-1: "ORT_ENABLE_BASIC", 1: "ORT_ENABLE_EXTENDED", 2: "ORT_DISABLE_ALL"}
+LANE_BATCH = "lane_batch_size"  # ours alone: the C++ backend passes over what it does not know
 _ARENA = "memory.enable_memory_arena_shrinkage"
 KNOWN_PARAMETERS = (
     "intra_op_thread_count",
@@ -21,6 +22,7 @@ KNOWN_PARAMETERS = (
     "enable_mem_arena",
     "enable_mem_pattern",
     _ARENA,
+    LANE_BATCH,
 )
 
 
@@ -41,6 +43,7 @@ class Options:
         arena, pattern: onnxruntime's CPU memory arena and memory pattern.
         shrink_arena: give the arena's memory back after each run.
         openvino: whether the config asks for the OpenVINO accelerator.
+        lane_batch: see Lanes; 0: a batch is run as one.
     """
 
     file: Path
@@ -52,6 +55,7 @@ class Options:
     pattern: bool = True
     shrink_arena: bool = False
     openvino: bool = False
+    lane_batch: int = 0
 
 
 def from_config(config: Mapping[str, Any], version_folder: Path) -> Options:
@@ -81,6 +85,7 @@ def from_config(config: Mapping[str, Any], version_folder: Path) -> Options:
         pattern=bool(_number(name, parameters, "enable_mem_pattern", 1)),
         shrink_arena=bool(parameters.get(_ARENA)),
         openvino=_accelerated(name, optimization),
+        lane_batch=_number(name, parameters, LANE_BATCH, 0),
     )
 
 

@@ -54,9 +54,9 @@ class _Punctual:
         self.settimeout(None)
         return int(super().recv_into(*arguments))  # type: ignore[misc]
 
-    def send(self, *arguments: Any) -> int:
+    def send(self, *arguments: Any, **gevents: Any) -> int:  # its sendall says `timeout` to its send
         self.settimeout(None)
-        return int(super().send(*arguments))  # type: ignore[misc]
+        return int(super().send(*arguments, **gevents))  # type: ignore[misc]
 
     def sendall(self, *arguments: Any) -> None:
         self.settimeout(None)  # the whole of it counts, for both kinds of socket

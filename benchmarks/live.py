@@ -1,0 +1,130 @@
+"""A server of a benchmark's own: `python -m server` on free ports, for as long as a block lasts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from medserve import Client
+
+READY_S = 300.0
+
+
+class ServerEnded(RuntimeError):
+    """It did not become ready; the message ends with its log's last lines."""
+
+
+class Server:
+    """Starts on entering the block, ends on leaving it.
+
+    Args:
+        repository: to serve.
+        folder: for its log and its runtime files.
+        models: names; none: all that a server serves unless told otherwise.
+        options: further arguments of `python -m server`.
+    """
+
+    def __init__(self, repository: Path, folder: Path, models: Sequence[str] = (), options: Sequence[str] = ()) -> None:
+        self.http, self.grpc, self.metrics = free_ports(3)
+        self._models = list(models)
+        self._command = [sys.executable, "-m", "server", "--repository", str(repository), "--models", ",".join(models)]
+        self._command += ["--runtime", str(folder / "run"), "--http-port", str(self.http)]
+        self._command += ["--grpc-port", str(self.grpc), "--metrics-port", str(self.metrics), *options]
+        self._log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def grpc_url(self) -> str:
+        return f"grpc://127.0.0.1:{self.grpc}"
+
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.http}"
+
+    @property
+    def pid(self) -> int:
+        """Of the launcher."""
+        if self._process is None:
+            raise ServerEnded("server: expected one that was started")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Does not wait until it is ready."""
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+
+    def stop(self) -> None:
+        """Gracefully."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(60)
+
+    def wait_until_ready(self) -> None:
+        """Raises ServerEnded: it ended, or READY_S passed."""
+        deadline = time.monotonic() + READY_S
+        while not self._ready():
+            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
+                lines = self._log.read_text("utf-8", "replace").splitlines()
+                raise ServerEnded("server: expected it to become ready:\n" + "\n".join(lines[-20:]))
+            time.sleep(0.2)
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds so far of each of its processes, by what it does."""
+        found = {}
+        for process in psutil.Process(self.pid).children(recursive=True):
+            try:
+                words, times = process.cmdline(), process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            worker = any("stub" in word for word in words[:1])
+            found[words[-2] if worker else "tritonserver"] = times.user + times.system
+        return found
+
+    def memory_mb(self) -> float:
+        """Of all its processes, pages that they share counted once."""
+        family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+        return sum(process.memory_full_info().pss for process in family if process.is_running()) / 1e6
+
+    def _ready(self) -> bool:
+        with Client(self.grpc_url) as client:
+            health = client.health(timeout_s=5)
+        return health.ready and all(health.models.get(model, False) for model in self._models)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def machine() -> str:
+    """What this is run on, in a line."""
+    info = Path("/proc/cpuinfo").read_text("utf-8", "replace")
+    names = {line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")}
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{len(os.sched_getaffinity(0))} cores of {', '.join(sorted(names)) or 'an unnamed CPU'}, {memory:.0f} GB"

@@ -1,0 +1,1 @@
+"""Load campaigns: many callers at once against a running server, judged by benchmarks/slo.toml."""

@@ -1,0 +1,145 @@
+"""One way of asking a server, and whether what comes back is right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.load.traffic import Item
+from medserve import Client, Description, Retry
+from medserve.address import Address
+from medserve.calls import Infer, Tensor
+from medserve.core import REPORT, SUMMARY, prediction
+from medserve.prediction import Prediction
+from medserve.transports import connected
+
+# A batch of another size rounds otherwise, and a heat map divides by its own largest value. Another item's answer is
+# farther away: see `Caller.learn`.
+TOLERANCES = {"heatmap": 0.2}
+TOLERANCE = 0.02
+Answer = Mapping[str, NDArray[Any]]
+
+
+class WrongAnswer(AssertionError):
+    """Not what the same server said of the same item when it was asked alone."""
+
+
+class Caller:
+    """Asks one server. Never twice: a benchmark that asks again hides what failed.
+
+    Args:
+        url: of the server.
+        send: see Slo.
+        timeout_s: of each call.
+    """
+
+    def __init__(self, url: str, send: str, timeout_s: float) -> None:
+        self._client = Client(url, timeout_s=timeout_s, retry=Retry(attempts=1))
+        self._transport = connected(Address.read(url, None, None, None))
+        self._timeout_s = timeout_s
+        self._ask = {"files": self._files, "probabilities": self._probabilities, "tensors": self._tensors}[send]
+        self._tensor: dict[tuple[str, int], Tensor] = {}
+        self._known: dict[tuple[str, int], Answer] = {}
+        self._items: Mapping[str, Sequence[Item]] = {}
+
+    def learn(self, items: Mapping[str, Sequence[Item]]) -> None:
+        """Ask for each item once, one after the other: what every later answer is compared with.
+
+        Args:
+            items: by model.
+
+        Raises:
+            WrongAnswer: items of one model whose answers are all alike would let mistaken ones pass.
+        """
+        self._items = items
+        for model, several in items.items():
+            for place, item in enumerate(several):
+                if self._ask == self._tensors:
+                    self._tensor[model, place] = self._made(model, item)
+                self._known[model, place] = self._ask(model, place)
+            answers = [self._known[model, place] for place in range(len(several))]
+            unlike = sum(not _alike(answers[0], other) for other in answers)
+            if len(answers) > 1 and unlike < len(answers) / 4:
+                raise WrongAnswer(f"{model}: expected items with different answers, {unlike} of {len(answers)} differ")
+
+    def call(self, model: str, place: int) -> float:
+        """Ask for one item; seconds that it took, the comparison not included.
+
+        Raises:
+            WrongAnswer: the server was asked the same before, and said otherwise.
+            MedServeError: see `medserve.errors`.
+        """
+        started = time.perf_counter()
+        found = self._ask(model, place)
+        took = time.perf_counter() - started
+        if not _alike(self._known[model, place], found):
+            raise WrongAnswer(f"{model}: an answer that is not this item's")
+        return took
+
+    @property
+    def known(self) -> dict[tuple[str, int], Answer]:
+        """What a quiet server said, by model and item."""
+        return self._known
+
+    def close(self) -> None:
+        """End the connections."""
+        self._client.close()
+        self._transport.close()
+
+    def _files(self, model: str, place: int) -> Answer:
+        return _checked(self._client.predict(model, self._items[model][place]), self._client.describe(model))
+
+    def _probabilities(self, model: str, place: int) -> Answer:
+        tensors = tuple(Tensor.of_bytes(name, content) for name, content in self._items[model][place].items())
+        output = next(iter(self._client.describe(model).outputs))
+        return _items(self._transport.send(Infer(model, tensors, (output,)), self._timeout_s))
+
+    def _tensors(self, model: str, place: int) -> Answer:
+        """As `Client(preprocess=True)` does, with the file read beforehand."""
+        started, described = time.perf_counter(), self._client.describe(model)
+        asked = Infer(described.net, (self._tensor[model, place],), (*described.outputs, SUMMARY))
+        arrays = self._transport.send(asked, self._timeout_s)
+        summary = Tensor.of_array(SUMMARY, arrays.pop(SUMMARY))
+        arrays |= self._transport.send(Infer(REPORT, (summary,), (REPORT,)), self._timeout_s)
+        names = [each.name for each in described.inputs]
+        return _checked(prediction(described, arrays, names, time.perf_counter() - started), described)
+
+    def _made(self, model: str, item: Item) -> Tensor:
+        """What the server's own first step makes of a picture."""
+        seen = self._client.seen(model, item)
+        if len(seen) != 1:
+            raise ValueError(f"{model}: send: expected a model of one picture for tensors, got {len(seen)}")
+        (pixels,) = (each.pixels for each in self._client.describe(model).inputs)
+        return Tensor.of_array(pixels, next(iter(seen.values())).transpose(2, 0, 1)[None])
+
+
+def _items(arrays: Mapping[str, NDArray[Any]]) -> Answer:
+    return {name: array[0] for name, array in arrays.items()}
+
+
+def _checked(found: Prediction, described: Description) -> Answer:
+    """The arrays, if the report says the same."""
+    values = found.outputs[next(iter(described.outputs))]
+    said = found.prediction
+    fits = (
+        said == described.labels[int(values.argmax())] if isinstance(said, str) else abs(values[0] - said) < TOLERANCE
+    )
+    if not fits:
+        raise WrongAnswer(f"{found.model}: a report of another item: {said}")
+    return found.outputs
+
+
+def _alike(known: Answer, found: Answer) -> bool:
+    if known.keys() != found.keys():
+        return False
+    return all(
+        bool(
+            np.abs(array - found[name]).max()
+            <= TOLERANCES.get(name.removeprefix("ct_").removeprefix("mri_"), TOLERANCE)
+        )
+        for name, array in known.items()
+    )

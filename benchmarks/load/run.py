@@ -1,0 +1,92 @@
+"""One run of one promise, as the load generator measured it: what `locustfile.py` writes and the campaign reads."""
+
+from __future__ import annotations
+
+import msgspec
+
+from benchmarks.load.recorder import Latency, Recorder, total
+
+
+class Second(msgspec.Struct, frozen=True):
+    """One second of it."""
+
+    at: int
+    answered: Latency
+    refused: int
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run.
+
+    Args:
+        slo: name of the promise.
+        seconds: measured.
+        offered: calls that were begun, the warm-up's too.
+        answered: right answers.
+        refused: those that the server's queues shed.
+        failed: sentence → calls that ended otherwise: errors, wrong answers, none at all.
+        models: latency by model.
+        buckets: (milliseconds at most, answers) of a histogram.
+        timeline: second by second.
+        checked: answers that were compared with a quiet server's.
+        client_cpu_s: of the load generator's processes.
+    """
+
+    slo: str
+    seconds: float
+    offered: int
+    answered: Latency
+    refused: Latency
+    failed: dict[str, int]
+    models: dict[str, Latency]
+    buckets: list[tuple[float, int]]
+    timeline: list[Second]
+    checked: int
+    client_cpu_s: float
+
+    @property
+    def per_second(self) -> float:
+        """Right answers a second."""
+        return self.answered.count / self.seconds
+
+    def complaints(self) -> list[str]:
+        """Why it proves nothing, whatever its figures; none: it does."""
+        found = [f"{count} × {sentence}" for sentence, count in self.failed.items()]
+        if not self.answered.count:
+            found.append("no call was answered")
+        if silent := [model for model, latency in self.models.items() if not latency.count]:
+            found.append(f"no answer from {', '.join(silent)}")
+        if self.checked < self.answered.count:
+            found.append(f"{self.answered.count - self.checked} answers were not compared")
+        return found
+
+
+def of(recorder: Recorder, slo: str, models: list[str], seconds: float, **counts: float) -> Run:
+    """Add up what was recorded.
+
+    Args:
+        recorder: of all processes.
+        slo: name of the promise.
+        models: that were to be asked.
+        seconds: measured.
+        counts: `offered`, `checked` and `client_cpu_s`.
+    """
+    every = range(int(seconds))
+    answered = total({at: found for at, found in recorder.answered.items() if at in every})
+    return Run(
+        slo=slo,
+        seconds=seconds,
+        offered=int(counts["offered"]),
+        answered=Latency.of(answered),
+        refused=Latency.of(total(recorder.refused)),
+        failed=dict(recorder.failed),
+        models={model: Latency.of(recorder.models[model]) for model in models},
+        buckets=[
+            (bucket.value_iterated_to / 1e3, bucket.count_added_in_this_iter_step)
+            for bucket in answered.get_log_iterator(1000, 1.25)
+            if bucket.count_added_in_this_iter_step
+        ],
+        timeline=[Second(at, Latency.of(recorder.answered[at]), recorder.refused[at].total_count) for at in every],
+        checked=int(counts["checked"]),
+        client_cpu_s=counts["client_cpu_s"],
+    )

@@ -1,0 +1,77 @@
+"""What is sent to the models: real files where the sample data is at hand, else made ones of that size and format."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.load.slo import Files
+from export.samples import MOLECULES, picture, pictures_below
+
+COUNT = 48  # different items of a model: enough that no cache of the machine's holds them all
+Item = Mapping[str, bytes]
+
+
+def items(inputs: Mapping[str, Files], data: Path | None, count: int = COUNT) -> list[Item]:
+    """`count` items for one model: a value for each of its inputs.
+
+    Args:
+        inputs: what goes into each.
+        data: the folder of sample data; None, or one without these files: made ones.
+        count: items.
+
+    Raises:
+        ValueError: neither a folder nor a table is given.
+    """
+    columns = {name: _column(files, data, count) for name, files in inputs.items()}
+    return [{name: values[place % len(values)] for name, values in columns.items()} for place in range(count)]
+
+
+def _column(files: Files, data: Path | None, count: int) -> list[bytes]:
+    if files.table:
+        return _texts(files, data, count)
+    if not files.folder:
+        raise ValueError(f"files: expected a folder or a table, got {files}")
+    folder = data / files.folder if data else None
+    if folder is None or not folder.is_dir():
+        return [_sized(picture(seed), files.size or (512, 512), files.format) for seed in range(count)]
+    paths = pictures_below(folder)
+    if files.size is None:
+        return [path.read_bytes() for path in _spread(paths, count)]
+    as_they_are = [path for path in paths if _is(path, files)]
+    if len(as_they_are) >= count // 2:  # files as somebody made them, not as we would
+        return [path.read_bytes() for path in _spread(as_they_are, count)]
+    return [_sized(path.read_bytes(), files.size, files.format) for path in _spread(paths, count)]
+
+
+def _spread(paths: list[Path], count: int) -> list[Path]:
+    """`count` of them, or all, evenly spread over the folders: every label takes part."""
+    step = max(1.0, len(paths) / count)
+    return [paths[int(place * step)] for place in range(min(count, len(paths)))]
+
+
+def _is(path: Path, files: Files) -> bool:
+    with Image.open(path) as image:
+        return image.size == files.size and image.format == files.format
+
+
+def _sized(content: bytes, size: tuple[int, int], format_: str) -> bytes:
+    """The same picture, of another size or format."""
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(content)) as image:
+        plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
+        plain.resize(size, Image.Resampling.BICUBIC).save(file, format_, quality=92)
+    return file.getvalue()
+
+
+def _texts(files: Files, data: Path | None, count: int) -> list[bytes]:
+    table = data / files.table if data else None
+    if table is None or not table.is_file():
+        return [text.encode() for text in MOLECULES]
+    with table.open(encoding="utf-8", newline="") as lines:
+        texts = [row[files.column].strip().encode() for row in csv.DictReader(lines)]
+    return texts[:: max(1, len(texts) // count)][:count]

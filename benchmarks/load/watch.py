@@ -1,0 +1,133 @@
+"""What a server says of itself while it is under load: Triton's statistics by gRPC, its metrics, its processes' CPU."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+
+import msgspec
+import tritonclient.grpc
+from prometheus_client.parser import text_string_to_metric_families
+
+PARTS = ("queue", "compute_input", "compute_infer", "compute_output")
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One model of the server's during a run, all per request.
+
+    Args:
+        name: of a network, a first step, the report.
+        requests, executions: answered, and runs that it took.
+        queue_ms, input_ms, infer_ms, output_ms: means.
+        batches: size → runs.
+    """
+
+    name: str
+    requests: int
+    executions: int
+    queue_ms: float
+    input_ms: float
+    infer_ms: float
+    output_ms: float
+    batches: dict[str, int]
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server did during a run.
+
+    Args:
+        steps: of those that were asked.
+        cpu_s: by process, where the server runs beside the load generator.
+        cpu_share: Triton's own nv_cpu_utilization at the end, 0..1; None where this Triton does not tell.
+        memory_mb: at the end; None where it runs elsewhere.
+    """
+
+    steps: list[Step]
+    cpu_s: dict[str, float]
+    cpu_share: float | None
+    memory_mb: float | None
+
+
+class Watch:
+    """Reads what a server counts, before and after.
+
+    Args:
+        netloc: host:port of its gRPC.
+        metrics: URL of its metrics; "": none.
+        cpu_s: of its processes; see `Server.cpu_s`.
+        memory_mb: of its processes.
+    """
+
+    def __init__(
+        self,
+        netloc: str,
+        metrics: str = "",
+        cpu_s: Callable[[], Mapping[str, float]] = dict,
+        memory_mb: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        self._client = tritonclient.grpc.InferenceServerClient(netloc)
+        self._metrics, self._cpu, self._memory = metrics, cpu_s, memory_mb
+        self._before: dict[str, dict[str, int]] = {}
+        self._cpu_before: Mapping[str, float] = {}
+
+    def begin(self) -> None:
+        """From here on."""
+        self._before, self._cpu_before = self._counted(), self._cpu()
+
+    def end(self) -> Served:
+        """Since `begin`."""
+        after, cpu = self._counted(), self._cpu()
+        return Served(
+            steps=[
+                step for name in after if (step := _step(name, self._before.get(name, {}), after[name])) is not None
+            ],
+            cpu_s={name: round(value - self._cpu_before.get(name, 0.0), 3) for name, value in cpu.items()},
+            cpu_share=self._utilisation(),
+            memory_mb=self._memory(),
+        )
+
+    def close(self) -> None:
+        """The connection."""
+        self._client.close()
+
+    def _counted(self) -> dict[str, dict[str, int]]:
+        found = {}
+        for stats in self._client.get_inference_statistics().model_stats:
+            counted = {"requests": stats.inference_stats.success.count, "executions": stats.execution_count}
+            for part in PARTS:
+                counted[part] = getattr(stats.inference_stats, part).ns
+            counted |= {f"batch {each.batch_size}": each.compute_infer.count for each in stats.batch_stats}
+            found[stats.name] = counted
+        return found
+
+    def _utilisation(self) -> float | None:
+        if not self._metrics:
+            return None
+        try:
+            with urllib.request.urlopen(self._metrics, timeout=5) as answer:  # noqa: S310  the user's own URL
+                text = answer.read().decode()
+        except (urllib.error.URLError, OSError):
+            return None
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        family = families.get("nv_cpu_utilization")
+        return None if family is None else float(family.samples[0].value)
+
+
+def _step(name: str, before: Mapping[str, int], after: Mapping[str, int]) -> Step | None:
+    grown = {key: value - before.get(key, 0) for key, value in after.items()}
+    if not grown["executions"]:  # an ensemble, or nobody asked
+        return None
+    queue, given, infer, output = (grown[part] / 1e6 / max(1, grown["requests"]) for part in PARTS)
+    return Step(
+        name=name,
+        requests=grown["requests"],
+        executions=grown["executions"],
+        queue_ms=queue,
+        input_ms=given,
+        infer_ms=infer,
+        output_ms=output,
+        batches={
+            key.removeprefix("batch "): count for key, count in grown.items() if key.startswith("batch ") and count
+        },
+    )

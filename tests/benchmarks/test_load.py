@@ -1,0 +1,146 @@
+"""The load generator against a real server: alone, in a cluster of two, and where it must not pass."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from benchmarks.live import free_ports
+from benchmarks.load.caller import Caller, WrongAnswer
+from benchmarks.load.run import Run
+from tests.serving.live import ROOT, Live
+
+FAST = """
+runs = 1
+seconds = 3
+warm_s = 1
+[files.solubility]
+smiles = { table = "none.csv", column = "smiles" }
+[files.pneumonia]
+image = { folder = "none", size = [299, 299], format = "PNG" }
+[[slo]]
+name = "quick"
+models = { solubility = 1 }
+users = 8
+p95_ms = 60000
+[[slo]]
+name = "impossible"
+models = { solubility = 1 }
+users = 8
+p95_ms = 0.001
+[[slo]]
+name = "tensors"
+models = { pneumonia = 1 }
+send = "tensors"
+users = 4
+p95_ms = 60000
+[[slo]]
+name = "http"
+models = { solubility = 3, pneumonia = 1 }
+protocol = "http"
+users = 4
+p95_ms = 60000
+[[slo]]
+name = "arrivals"
+models = { solubility = 1 }
+users = 4
+per_second = 30
+p95_ms = 60000
+[[slo]]
+name = "impatient"
+models = { pneumonia = 1 }
+users = 4
+timeout_s = 0.001
+p95_ms = 60000
+"""
+
+
+@pytest.fixture(scope="module")
+def slo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("slo") / "slo.toml"
+    file.write_text(FAST)
+    return file
+
+
+def _load(slo_file: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.load", "--slo-file", str(slo_file), "--out", str(folder), *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+
+
+def test_a_campaign_measures_and_reports(triton: Live, slo_file: Path, tmp_path: Path) -> None:
+    result = _load(slo_file, tmp_path, "--url", triton.grpc_url, "--slo", "quick,tensors,arrivals")
+    assert result.returncode == 0, result.stdout + result.stderr
+    (folder,) = tmp_path.iterdir()
+    runs = {
+        name: msgspec.json.decode((folder / f"{name}-1.json").read_bytes(), type=Run) for name in ("quick", "arrivals")
+    }
+    assert runs["quick"].answered.count > 50
+    assert len(runs["quick"].timeline) == 3
+    assert not runs["quick"].complaints()
+    assert 50 < runs["arrivals"].answered.count < 140  # 30 a second for 3 s, at random
+    text = (folder / "report.md").read_text()
+    assert "pneumonia_net" in text
+    assert "solubility_net" in text
+    assert (folder / "report.html").read_text().count("data:image/png;base64,") == 3
+
+
+def test_http_is_asked_for_as_grpc_is(triton: Live, slo_file: Path, tmp_path: Path) -> None:
+    result = _load(slo_file, tmp_path, "--url", f"{triton.grpc_url},{triton.http_url}", "--slo", "http")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "| http |" in result.stdout
+
+
+@pytest.mark.parametrize(("slo", "said"), [("impossible", "p95: expected at most 0.001 ms"), ("impatient", "figures")])
+def test_what_is_missed_or_proves_nothing_ends_with_1(
+    triton: Live, slo_file: Path, tmp_path: Path, slo: str, said: str
+) -> None:
+    result = _load(slo_file, tmp_path, "--url", triton.grpc_url, "--slo", slo)
+    assert result.returncode == 1
+    assert said in result.stdout + result.stderr
+
+
+def test_nobody_there_is_said_so(slo_file: Path, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    result = _load(slo_file, tmp_path, "--url", f"grpc://127.0.0.1:{port}", "--slo", "quick")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_a_master_and_its_worker_measure_together(triton: Live, slo_file: Path, tmp_path: Path) -> None:
+    out, (port,) = tmp_path / "run.json", free_ports(1)
+    common = [sys.executable, "-m", "locust", "--locustfile", "benchmarks/locustfile.py", "--host", triton.grpc_url]
+    common += ["--slo", "quick", "--slo-file", str(slo_file), "--out", str(out), "--headless"]
+    worker = subprocess.Popen([*common, "--worker", "--master-port", str(port)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        master = [*common, "--master", "--master-bind-port", str(port), "--expect-workers", "1"]
+        result = subprocess.run(master, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, result.stderr
+    finally:
+        worker.wait(30)
+    run = msgspec.json.decode(out.read_bytes(), type=Run)
+    assert run.answered.count > 50
+    assert run.client_cpu_s > 0
+    assert not run.complaints()
+
+
+def test_another_items_answer_is_wrong(triton: Live) -> None:
+    caller = Caller(triton.grpc_url, "files", 30)
+    texts = [b"CCO", b"CCCCCCCCCCCC", b"c1ccccc1", b"OCC(O)CO"]
+    caller.learn({"solubility": [{"smiles": text} for text in texts]})
+    assert caller.call("solubility", 0) > 0
+    caller.known["solubility", 0], caller.known["solubility", 1] = (
+        caller.known["solubility", 1],
+        caller.known["solubility", 0],
+    )
+    with pytest.raises(WrongAnswer, match="not this item's"):
+        caller.call("solubility", 0)
+
+
+def test_items_that_are_all_alike_prove_nothing(triton: Live) -> None:
+    caller = Caller(triton.grpc_url, "files", 30)
+    with pytest.raises(WrongAnswer, match="different answers"):
+        caller.learn({"solubility": [{"smiles": b"CCO"}] * 8})
