@@ -1,0 +1,31 @@
+"""How FastAPI is started and asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.peers.peer import Command, Peer, multipart, numbers
+from benchmarks.peers.task import HOST, Task
+
+
+def start(task: Task, folder: Path) -> Command:
+    del folder
+    uvicorn = ("uvicorn", "benchmarks.peers.fastapi.service:app", "--host", HOST, "--port", str(task.port))
+    return Command(arguments=(*uvicorn, "--workers", str(task.workers), "--no-access-log"))
+
+
+_headers, _body = multipart("file")
+PEER = Peer(
+    name="fastapi",
+    version="FastAPI 0.165.0, uvicorn 0.54.0",
+    start=start,
+    path="/predict",
+    headers=_headers,
+    body=_body,
+    parse=numbers,
+    service=("service.py",),
+    settings=(
+        "a plain def endpoint, because it blocks: fastapi.tiangolo.com/async, 'In a hurry?'",
+        "1 worker, uvicorn's default; more are the machine's choice: fastapi.tiangolo.com/deployment/server-workers",
+    ),
+)

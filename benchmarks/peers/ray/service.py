@@ -1,0 +1,40 @@
+# mypy: ignore-errors
+"""Ray Serve: one deployment whose requests are batched."""
+
+import signal
+
+import ray
+from ray import serve
+from starlette.requests import Request
+
+from benchmarks.peers.task import HOST, Task
+from benchmarks.peers.work import open_work
+
+BATCH = 8
+
+
+class Service:
+    def __init__(self) -> None:
+        self._work = open_work()
+
+    @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=0.01)
+    async def predict(self, files: list[bytes]) -> list[list[float]]:
+        return self._work.predict([self._work.prepare(file) for file in files])
+
+    async def __call__(self, request: Request) -> list[float]:
+        return await self.predict(await request.body())
+
+
+if __name__ == "__main__":
+    task = Task.read()
+    ray.init(include_dashboard=False, _node_ip_address=HOST)
+    serve.start(http_options={"host": HOST, "port": task.port})
+    deployment = serve.deployment(
+        Service,
+        num_replicas=task.workers,
+        max_ongoing_requests=4 * BATCH,
+        ray_actor_options={"num_cpus": task.threads},
+    )
+    serve.run(deployment.bind())
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    serve.shutdown()
