@@ -33,8 +33,8 @@ PEER = Peer(
     parse=_parse,
     service=("service.py",),
     settings=(
-        "max_batch_size and batch_timeout on the LitAPI: lightning.ai/docs/litserve/features/batching; 8 is that of "
-        "LitAPI's docstring, whose 0.1 s was halved: 0.05 s",
+        "max_batch_size=8, batch_timeout=0.1 s on the LitAPI: its docstring's example, and "
+        "lightning.ai/docs/litserve/features/batching",
         "workers_per_device=1, the default: lightning.ai/docs/litserve/api-reference/litserver",
         "the picture as base64 in JSON, the default request; a form's file does not pass to another process",
     ),

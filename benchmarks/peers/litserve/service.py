@@ -32,6 +32,6 @@ class Api(litserve.LitAPI):
 if __name__ == "__main__":
     task = Task.read()
     server = litserve.LitServer(
-        Api(max_batch_size=8, batch_timeout=0.05), accelerator="cpu", workers_per_device=task.workers
+        Api(max_batch_size=8, batch_timeout=0.1), accelerator="cpu", workers_per_device=task.workers
     )
     server.run(host=HOST, port=task.port, generate_client_file=False, access_log=False)
