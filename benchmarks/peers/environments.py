@@ -48,9 +48,9 @@ def install(peer: Peer) -> None:
         return
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / ".gitignore").write_text("*\n", "utf-8")
-    folder = FOLDER / peer.name
+    folder = FOLDER / peer.place
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-    pip = [program(peer.name, "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [program(peer.place, "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # A full freeze: nothing is left to resolve.
     subprocess.run([*pip, "--no-deps", "--requirement", str(peer.requirements)], check=True)
     own = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
@@ -63,7 +63,7 @@ def _shared() -> str:
 
 
 def _stamp(peer: Peer) -> Path:
-    return FOLDER / peer.name / ".installed"
+    return FOLDER / peer.place / ".installed"
 
 
 def _key(peer: Peer) -> str:

@@ -33,7 +33,7 @@ class Peer:
     """One way to serve the model.
 
     Args:
-        name: of its folder, and of its environment.
+        name: of its folder, and of its environment (but see `package`).
         version: for people.
         start: writes what this start needs into a fresh folder, and tells the command.
         path: of the URL that answers.
@@ -44,6 +44,7 @@ class Peer:
             counted apart: `lines`.
         settings: what was chosen, and who advises it.
         workers: processes that compute, by default.
+        package: the folder of its files, where that has another name.
         own_environment: False: runs in the project's.
         method: of HTTP.
         variants: that it has.
@@ -59,13 +60,19 @@ class Peer:
     service: tuple[str, ...]
     settings: tuple[str, ...]
     workers: Mapping[Variant, int] = field(default_factory=lambda: dict.fromkeys(VARIANTS, 1))
+    package: str = ""
     own_environment: bool = True
     method: str = "POST"
     variants: tuple[Variant, ...] = VARIANTS
 
     @property
+    def place(self) -> str:
+        """The name of its folder and of its environment."""
+        return self.package or self.name
+
+    @property
     def folder(self) -> Path:
-        return HERE / self.name
+        return HERE / self.place
 
     @property
     def requirements(self) -> Path:

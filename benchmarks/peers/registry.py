@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.peers.bentoml.launch import PEER as BENTOML
+from benchmarks.peers.fastapi.launch import ASYNC as FASTAPI_ASYNC
 from benchmarks.peers.fastapi.launch import PEER as FASTAPI
 from benchmarks.peers.litserve.launch import PEER as LITSERVE
 from benchmarks.peers.mlserver.launch import PEER as MLSERVER
@@ -13,7 +14,7 @@ from benchmarks.peers.ray.launch import PEER as RAY
 from benchmarks.peers.textbook.launch import PEER as TEXTBOOK
 from benchmarks.peers.torchserve.launch import PEER as TORCHSERVE
 
-PEERS = {peer.name: peer for peer in (FASTAPI, LITSERVE, BENTOML, MLSERVER, RAY, TORCHSERVE, TEXTBOOK)}
+PEERS = {peer.name: peer for peer in (FASTAPI, FASTAPI_ASYNC, LITSERVE, BENTOML, MLSERVER, RAY, TORCHSERVE, TEXTBOOK)}
 
 
 def select(names: Sequence[str]) -> list[Peer]:

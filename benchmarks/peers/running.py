@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ipaddress
 import os
 import secrets
 import subprocess
@@ -59,8 +60,8 @@ class Running:
         return self.task.port
 
     def processes(self) -> list[psutil.Process]:
-        """All of them, also those whose parent has gone."""
-        return _marked(self.mark)
+        """All of them, also those whose parent has gone. Reads every process of the machine: not for a tight loop."""
+        return _all(self.pid, self.mark)
 
     def ask(self, file: bytes) -> list[float]:
         """The probabilities of one picture.
@@ -143,14 +144,14 @@ def _task(peer: Peer, variant: Variant, checkpoint: Path, repository: Path, port
 def _resolved(peer: Peer, arguments: tuple[str, ...]) -> list[str]:
     """The program as the environment's: a child is looked up in its parent's PATH."""
     first, *others = arguments
-    return [str(bin_of(peer.name) / first) if peer.own_environment else first, *others]
+    return [str(bin_of(peer.place) / first) if peer.own_environment else first, *others]
 
 
 def _environment(peer: Peer, command: Command) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     own |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "1"}
     if peer.own_environment:
-        own["PATH"] = os.pathsep.join((str(bin_of(peer.name)), own.get("PATH", "")))
+        own["PATH"] = os.pathsep.join((str(bin_of(peer.place)), own.get("PATH", "")))
     return own | dict(command.variables)
 
 
@@ -185,20 +186,35 @@ def _ask(peer: Peer, port: int, file: bytes) -> list[float]:
 
 def _end(process: subprocess.Popen[bytes], mark: str) -> None:
     """SIGTERM to the root, which ends its own; SIGKILL to what is left of them."""
+    known = _all(process.pid, mark)
     if process.poll() is None:
         process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(END_TIMEOUT_S)
-    while left := _marked(mark):
+    while left := [one for one in {*known, *_all(process.pid, mark)} if one.is_running() and one.pid != process.pid]:
         for one in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
-        psutil.wait_procs(left, timeout=5)
+        known = psutil.wait_procs(left, timeout=5)[1]
+    process.kill()
     process.wait()
 
 
-def _marked(mark: str) -> list[psutil.Process]:
-    return [one for one in psutil.process_iter() if _variables(one).get(_MARK) == mark]
+def _all(root: int, mark: str) -> list[psutil.Process]:
+    """The root's tree, and what bears the mark: some processes leave the tree, others write over their environment."""
+    found = {one for one in psutil.process_iter() if _variables(one).get(_MARK) == mark}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        own = psutil.Process(root)
+        found |= {own, *own.children(recursive=True)}
+    return sorted(found, key=lambda one: one.pid)
+
+
+def listening(process: psutil.Process) -> list[str]:
+    """Addresses beyond the loopback that it listens on."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        found = [one.laddr.ip for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+        return [ip for ip in found if not ipaddress.ip_address(ip.removeprefix("::ffff:")).is_loopback]
+    return []
 
 
 def _variables(process: psutil.Process) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from benchmarks.peers.task import Task
 from benchmarks.peers.work import open_work
 
 
-@bentoml.service(workers=Task.read().workers)
+@bentoml.service(workers=Task.read().workers, logging={"access": {"enabled": False}})
 class Service:
     def __init__(self) -> None:
         self._work = open_work()

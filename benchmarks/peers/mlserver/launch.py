@@ -16,6 +16,7 @@ def start(task: Task, folder: Path) -> Command:
     grpc, metrics = free_ports(2)
     variables = {
         "MLSERVER_HOST": HOST,
+        "MLSERVER_DEBUG": "false",  # no access log
         "MLSERVER_HTTP_PORT": str(task.port),
         "MLSERVER_GRPC_PORT": str(grpc),
         "MLSERVER_METRICS_PORT": str(metrics),

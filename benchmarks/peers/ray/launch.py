@@ -12,6 +12,7 @@ def start(task: Task, folder: Path) -> Command:
     del task
     # Ray's sockets lie below its folder, and a socket's path has at most 107 characters.
     variables = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": str(folder), "RAY_SERVE_LOG_TO_STDERR": "0"}
+    variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # keeps the loopback's address as the node's
     return Command(arguments=("python", "-m", "benchmarks.peers.ray.service"), variables=variables)
 
 
