@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.task import PIXELS, PROBABILITIES, SPEC, Task
-from preprocess.image import images_to_pixels
+from export.samples import step_function
 from server.backends.onnxruntime.engine import open_engine
 from server.backends.onnxruntime.options import from_config
 
@@ -26,13 +26,14 @@ class Engine:
             options = replace(options, threads=task.threads)
         self._engine = open_engine(options)
         self._alone = threading.Lock()  # an engine is not thread-safe; some peers call from several threads
-        self._arguments: dict[str, Any] = dict(SPEC.step.arguments)
+        self._to_pixels = partial(step_function(SPEC.step), **dict(SPEC.step.arguments))
 
-    def prepare(self, file: bytes) -> NDArray[np.uint8]:
+    def prepare(self, file: bytes) -> NDArray[np.generic]:
         """UINT8 [3, side, side] of one picture."""
-        return images_to_pixels([file], **self._arguments)[PIXELS][0]
+        pixels: NDArray[np.generic] = self._to_pixels([file])[PIXELS][0]
+        return pixels
 
-    def predict(self, batch: Sequence[NDArray[np.uint8]]) -> list[list[float]]:
+    def predict(self, batch: Sequence[NDArray[np.generic]]) -> list[list[float]]:
         """Probabilities of each."""
         with self._alone:
             (probabilities,) = self._engine.run({PIXELS: np.stack(batch)}, [PROBABILITIES])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from benchmarks.peers.task import PROBABILITIES, SPEC
 from export.artefact import folder_of
-from preprocess.image import images_to_pixels
+from export.samples import step_function
 from server.backends.onnxruntime.engine import OnnxRuntimeEngine
 from server.backends.onnxruntime.options import Options
 
@@ -19,8 +19,8 @@ class Reference:
 
     def __init__(self, repository: Path) -> None:
         self._engine = OnnxRuntimeEngine(Options(file=folder_of(SPEC, repository) / FP32))
-        self._arguments: dict[str, Any] = dict(SPEC.step.arguments)
+        self._to_pixels = partial(step_function(SPEC.step), **dict(SPEC.step.arguments))
 
     def __call__(self, file: bytes) -> list[float]:
-        (probabilities,) = self._engine.run(images_to_pixels([file], **self._arguments), [PROBABILITIES])
+        (probabilities,) = self._engine.run(self._to_pixels([file]), [PROBABILITIES])
         return probabilities[0].tolist()
