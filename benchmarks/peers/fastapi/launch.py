@@ -27,7 +27,7 @@ PEER = Peer(
     parse=numbers,
     service=("service.py",),
     settings=(
-        "a plain def endpoint, because it blocks: fastapi.tiangolo.com/async, 'In a hurry?'",
+        "a plain def endpoint, because it blocks: fastapi.tiangolo.com/async, 'Path operation functions'",
         "1 worker, uvicorn's default; more are the machine's choice: fastapi.tiangolo.com/deployment/server-workers",
     ),
 )
