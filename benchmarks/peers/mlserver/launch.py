@@ -48,7 +48,7 @@ PEER = Peer(
     settings=(
         "max_batch_size=8, max_batch_time=0.05 s: both have to be chosen, "
         "docs.seldon.ai/mlserver/user-guide/adaptive-batching ('usually found through experimentation')",
-        "parallel_workers=1, the default of 1.7.1 (older ones had 4): docs.seldon.ai/mlserver/user-guide/parallel-inference",
+        "parallel_workers=1, the default of 1.7.1 (older: 4): docs.seldon.ai/mlserver/user-guide/parallel-inference",
         "the picture with the content type base64: docs.seldon.ai/mlserver/user-guide/content-type",
     ),
 )
