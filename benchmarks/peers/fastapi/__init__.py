@@ -1,0 +1,1 @@
+"""FastAPI and uvicorn, nothing else: what the source projects serve with."""

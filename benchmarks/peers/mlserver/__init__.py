@@ -1,0 +1,1 @@
+"""MLServer with a custom runtime and its adaptive batching."""

@@ -1,0 +1,1 @@
+"""Ray Serve, with `@serve.batch`."""

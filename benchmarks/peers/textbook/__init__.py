@@ -1,0 +1,1 @@
+"""Triton as its tutorials teach it: a python step that normalises, an ONNX model, an ensemble."""

@@ -1,0 +1,1 @@
+"""TorchServe with a custom handler and its batching."""
