@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.load.traffic import Item
-from medserve import Client, Description, Retry
+from medserve import AsyncClient, Description, Retry
 from medserve.address import Address
 from medserve.calls import Infer, Tensor
 from medserve.core import REPORT, SUMMARY, prediction
 from medserve.prediction import Prediction
-from medserve.transports import connected
+from medserve.transports import connected_async
 
 # A batch of another size rounds otherwise, and a heat map divides by its own largest value. Another item's answer is
 # farther away: see `Caller.learn`.
@@ -29,7 +29,7 @@ class WrongAnswer(AssertionError):
 
 
 class Caller:
-    """Asks one server. Never twice: a benchmark that asks again hides what failed.
+    """Asks one server, in one event loop. Never twice: a benchmark that asks again hides what failed.
 
     Args:
         url: of the server.
@@ -38,15 +38,15 @@ class Caller:
     """
 
     def __init__(self, url: str, send: str, timeout_s: float) -> None:
-        self._client = Client(url, timeout_s=timeout_s, retry=Retry(attempts=1))
-        self._transport = connected(Address.read(url, None, None, None))
+        self._client = AsyncClient(url, timeout_s=timeout_s, retry=Retry(attempts=1))
+        self._transport = connected_async(Address.read(url, None, None, None))
         self._timeout_s = timeout_s
         self._ask = {"files": self._files, "probabilities": self._probabilities, "tensors": self._tensors}[send]
         self._tensor: dict[tuple[str, int], Tensor] = {}
         self._known: dict[tuple[str, int], Answer] = {}
         self._items: Mapping[str, Sequence[Item]] = {}
 
-    def learn(self, items: Mapping[str, Sequence[Item]]) -> None:
+    async def learn(self, items: Mapping[str, Sequence[Item]]) -> None:
         """Ask for each item once, one after the other: what every later answer is compared with.
 
         Args:
@@ -59,14 +59,14 @@ class Caller:
         for model, several in items.items():
             for place, item in enumerate(several):
                 if self._ask == self._tensors:
-                    self._tensor[model, place] = self._made(model, item)
-                self._known[model, place] = self._ask(model, place)
+                    self._tensor[model, place] = await self._made(model, item)
+                self._known[model, place] = await self._ask(model, place)
             answers = [self._known[model, place] for place in range(len(several))]
             unlike = sum(not _alike(answers[0], other) for other in answers)
             if len(answers) > 1 and unlike < len(answers) / 4:
                 raise WrongAnswer(f"{model}: expected items with different answers, {unlike} of {len(answers)} differ")
 
-    def call(self, model: str, place: int) -> float:
+    async def call(self, model: str, place: int) -> float:
         """Ask for one item; seconds that it took, the comparison not included.
 
         Raises:
@@ -74,7 +74,7 @@ class Caller:
             MedServeError: see `medserve.errors`.
         """
         started = time.perf_counter()
-        found = self._ask(model, place)
+        found = await self._ask(model, place)
         took = time.perf_counter() - started
         if not _alike(self._known[model, place], found):
             raise WrongAnswer(f"{model}: an answer that is not this item's")
@@ -85,35 +85,37 @@ class Caller:
         """What a quiet server said, by model and item."""
         return self._known
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the connections."""
-        self._client.close()
-        self._transport.close()
+        await self._client.close()
+        await self._transport.close()
 
-    def _files(self, model: str, place: int) -> Answer:
-        return _checked(self._client.predict(model, self._items[model][place]), self._client.describe(model))
+    async def _files(self, model: str, place: int) -> Answer:
+        return _checked(
+            await self._client.predict(model, self._items[model][place]), await self._client.describe(model)
+        )
 
-    def _probabilities(self, model: str, place: int) -> Answer:
+    async def _probabilities(self, model: str, place: int) -> Answer:
         tensors = tuple(Tensor.of_bytes(name, content) for name, content in self._items[model][place].items())
-        output = next(iter(self._client.describe(model).outputs))
-        return _items(self._transport.send(Infer(model, tensors, (output,)), self._timeout_s))
+        output = next(iter((await self._client.describe(model)).outputs))
+        return _items(await self._transport.send(Infer(model, tensors, (output,)), self._timeout_s))
 
-    def _tensors(self, model: str, place: int) -> Answer:
+    async def _tensors(self, model: str, place: int) -> Answer:
         """As `Client(preprocess=True)` does, with the file read beforehand."""
-        started, described = time.perf_counter(), self._client.describe(model)
+        started, described = time.perf_counter(), await self._client.describe(model)
         asked = Infer(described.net, (self._tensor[model, place],), (*described.outputs, SUMMARY))
-        arrays = self._transport.send(asked, self._timeout_s)
+        arrays = await self._transport.send(asked, self._timeout_s)
         summary = Tensor.of_array(SUMMARY, arrays.pop(SUMMARY))
-        arrays |= self._transport.send(Infer(REPORT, (summary,), (REPORT,)), self._timeout_s)
+        arrays |= await self._transport.send(Infer(REPORT, (summary,), (REPORT,)), self._timeout_s)
         names = [each.name for each in described.inputs]
         return _checked(prediction(described, arrays, names, time.perf_counter() - started), described)
 
-    def _made(self, model: str, item: Item) -> Tensor:
+    async def _made(self, model: str, item: Item) -> Tensor:
         """What the server's own first step makes of a picture."""
-        seen = self._client.seen(model, item)
+        seen = await self._client.seen(model, item)
         if len(seen) != 1:
             raise ValueError(f"{model}: send: expected a model of one picture for tensors, got {len(seen)}")
-        (pixels,) = (each.pixels for each in self._client.describe(model).inputs)
+        (pixels,) = (each.pixels for each in (await self._client.describe(model)).inputs)
         return Tensor.of_array(pixels, next(iter(seen.values())).transpose(2, 0, 1)[None])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ def measure(slo: Slo, file: Path, target: Target, data: str, folder: Path, numbe
     command += ["--host", target.urls[slo.protocol], "--slo", slo.name, "--slo-file", str(file), "--out", str(out)]
     target.watch.begin()
     with out.with_suffix(".log").open("w") as log:
-        subprocess.run([*command, *(["--data", data] if data else [])], stdout=log, stderr=log, check=False)
+        environment = os.environ | {"LOCUST_SKIP_MONKEY_PATCH": "1"}
+        command += ["--data", data] if data else []
+        subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
     served = target.watch.end()
     if not out.is_file():
         lines = out.with_suffix(".log").read_text("utf-8", "replace").strip().splitlines()

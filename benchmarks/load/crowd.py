@@ -1,0 +1,174 @@
+"""The callers of one process, in an event loop of their own.
+
+Not greenlets: gRPC's loop for gevent keeps answers back for as much as a second where many large calls are under way
+(measured: a report that threads had after 10 ms took 800), and a load generator that waits measures itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from benchmarks.load import run
+from benchmarks.load.caller import Caller, WrongAnswer
+from benchmarks.load.recorder import Recorder
+from benchmarks.load.slo import Campaign, Slo
+from benchmarks.load.traffic import items
+from medserve import MedServeError, Unavailable
+
+TIMEOUT_S = 30.0
+T = TypeVar("T")
+
+
+class Ended(NamedTuple):
+    """A call that is over, for Locust's own page."""
+
+    model: str
+    latency_s: float
+    failure: Exception | None
+
+
+class Crowd:
+    """All callers of one process.
+
+    Args:
+        campaign: the file of promises.
+        slo: the one that is run.
+        url: of the server.
+        data: the sample data, if it is at hand.
+    """
+
+    def __init__(self, campaign: Campaign, slo: Slo, url: str, data: Path | None) -> None:
+        self.slo, self.campaign = slo, campaign
+        self.timeout_s = slo.timeout_s or TIMEOUT_S
+        self.recorder = Recorder(campaign.warm(slo))
+        self.ended: deque[Ended] = deque()
+        self._items = {model: items(campaign.sent(slo, model), data) for model in slo.models}
+        self._counts = Counter[str]()
+        self._random = random.Random(time.time_ns())  # noqa: S311
+        self._started, self._cpu_s = time.perf_counter(), time.process_time()
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True, name="callers").start()
+        self._caller: Caller = self._in_loop(self._made(url))
+
+    def learn(self) -> None:
+        """What the right answers are, before there is any load."""
+        self._in_loop(self._caller.learn(self._items))
+
+    def start(self) -> None:
+        """The clock, and nothing counted yet."""
+
+        def begin() -> None:
+            self.recorder.clear()
+            self._counts.clear()
+            self._started, self._cpu_s = time.perf_counter(), time.process_time()
+
+        self._at_once(begin)
+
+    def join(self, stopped: threading.Event) -> Future[None]:
+        """One more caller, until `stopped` is set; over when its last call is."""
+        callers = self._arrive if self.slo.per_second else self._wait
+        return asyncio.run_coroutine_threadsafe(callers(stopped), self._loop)
+
+    def taken(self) -> dict[str, Any]:
+        """What was counted since it was last taken, for a master."""
+
+        def take() -> dict[str, Any]:
+            now = time.process_time()
+            counts = {**self._counts, "cpu_ms": round((now - self._cpu_s) * 1e3)}
+            found = {"recorded": self.recorder.packed(), "counts": counts}
+            self._cpu_s = now
+            self.recorder.clear()
+            self._counts.clear()
+            return found
+
+        return self._at_once(take)
+
+    def add(self, taken: Mapping[str, Any]) -> None:
+        """What a worker has counted."""
+        self.recorder.add(taken["recorded"])
+        self._counts.update(taken["counts"])
+
+    def result(self) -> run.Run:
+        """All of it."""
+        counts = self._counts + Counter(cpu_ms=round((time.process_time() - self._cpu_s) * 1e3))
+        if lost := counts["offered"] - counts["ended"]:
+            self.recorder.failed["never ended"] += lost
+        seconds = sum(seconds for seconds, _ in self.campaign.phases(self.slo)) - self.campaign.warm(self.slo)
+        return run.of(
+            self.recorder,
+            self.slo.name,
+            list(self.slo.models),
+            seconds,
+            offered=counts["offered"],
+            checked=counts["checked"],
+            client_cpu_s=counts["cpu_ms"] / 1e3,
+        )
+
+    async def _wait(self, stopped: threading.Event) -> None:
+        """Asks again as soon as it is answered: a closed loop."""
+        while not stopped.is_set():
+            await self._one()
+
+    async def _arrive(self, stopped: threading.Event) -> None:
+        """Calls by Poisson's law, whatever became of those before: an open loop. Many such callers are one, of their
+        rates' sum."""
+        mean_s = self.slo.users / (self.slo.per_second or 1)
+        due = time.perf_counter() + self._random.expovariate(1 / mean_s)
+        under_way: set[asyncio.Task[None]] = set()
+        while not stopped.is_set():
+            await asyncio.sleep(min(max(0.0, due - time.perf_counter()), 0.2))
+            if (late := time.perf_counter() - due) >= 0:
+                under_way.add(task := asyncio.create_task(self._one(late)))
+                task.add_done_callback(under_way.discard)
+                due += self._random.expovariate(1 / mean_s)
+        await asyncio.gather(*under_way)
+
+    async def _one(self, waited_s: float = 0.0) -> None:
+        """One call, from choosing its item to its record.
+
+        Args:
+            waited_s: since it was due: a caller who came on time has waited for that too.
+        """
+        (model,) = self._random.choices(list(self.slo.models), list(self.slo.models.values()))
+        place = self._random.randrange(len(self._items[model]))
+        begun = time.perf_counter() - waited_s
+        failure: Exception | None = None
+        self._counts["offered"] += 1
+        try:
+            latency = await self._caller.call(model, place) + waited_s
+            self.recorder.answer(model, self._now_s, latency)
+            self._counts["checked"] += 1
+        except (MedServeError, WrongAnswer) as exc:
+            latency, failure = time.perf_counter() - begun, exc
+            if isinstance(exc, Unavailable) and self.slo.may_refuse:
+                self.recorder.refusal(self._now_s, latency)
+            else:
+                self.recorder.failure(f"{type(exc).__name__}: {exc}"[:200])
+        self._counts["ended"] += 1
+        self.ended.append(Ended(model, latency, failure))
+
+    @property
+    def _now_s(self) -> float:
+        return time.perf_counter() - self._started
+
+    async def _made(self, url: str) -> Caller:
+        return Caller(url, self.slo.send, self.timeout_s)
+
+    def _in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _at_once(self, function: Callable[[], T]) -> T:
+        """In the loop's thread, where nothing else then is at work."""
+
+        async def call() -> T:
+            return function()
+
+        return self._in_loop(call())
