@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Self
 
 import psutil
 
+from benchmarks.ports import free_ports
 from medserve import Client
 
 READY_S = 300.0
@@ -108,18 +108,6 @@ class Server:
         with Client(self.grpc_url) as client:
             health = client.health(timeout_s=5)
         return health.ready and all(health.models.get(model, False) for model in self._models)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def machine() -> str:

@@ -13,7 +13,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, cast
 
-import gevent
+import gevent.monkey
 import locust
 import msgspec
 from locust.runners import MasterRunner, WorkerRunner
@@ -28,6 +28,7 @@ if not os.environ.get("LOCUST_SKIP_MONKEY_PATCH"):
     raise SystemExit(
         "locustfile: expected LOCUST_SKIP_MONKEY_PATCH=1 in the environment: the callers have their own event loop"
     )
+gevent.monkey.patch_time()  # Locust's master waits for its workers with time.sleep
 
 
 class Caller(locust.User):
@@ -68,24 +69,35 @@ class Phases(locust.LoadTestShape):
 
 def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--slo", required=True, help="name of a promise in the file")
-    parser.add_argument("--slo-file", type=Path, default=FILE)
-    parser.add_argument("--data", type=Path, default=None, help="folder of sample data; without it, files are made")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file of the figures")
+    # Texts, not paths: a master sends its options to its workers.
+    parser.add_argument("--slo-file", default=str(FILE))
+    parser.add_argument("--data", default="", help="folder of sample data; without it, files are made")
+    parser.add_argument("--out", required=True, help="JSON file of the figures")
 
 
 def _prepare(environment: Any, **_: object) -> None:
     options = environment.parsed_options
-    campaign = Campaign.read(options.slo_file)
+    campaign = Campaign.read(Path(options.slo_file))
     (slo,) = campaign.chosen([options.slo])
-    environment.crowd = crowd = Crowd(campaign, slo, options.host, options.data)
+    environment.crowd = crowd = Crowd(campaign, slo, options.host, Path(options.data) if options.data else None)
     environment.stop_timeout = crowd.timeout_s + 1
+    if not isinstance(environment.runner, WorkerRunner):
+        # `quit`, not `quitting`: only then have the workers told the last of it.
+        environment.events.quit.add_listener(lambda **_: _write(crowd, Path(options.out)))
     if isinstance(environment.runner, MasterRunner):
         environment.events.worker_report.add_listener(lambda data, **_: crowd.add(data[MESSAGE]))
+        environment.runner.register_message(MESSAGE, lambda msg, **_: crowd.add(msg.data))
         return
     crowd.learn()
     gevent.spawn(_show, environment)
     if isinstance(environment.runner, WorkerRunner):
         environment.events.report_to_master.add_listener(lambda data, **_: data.update({MESSAGE: crowd.taken()}))
+        # Locust's last report leaves before the last callers are done.
+        environment.events.test_stop.add_listener(lambda **_: environment.runner.send_message(MESSAGE, crowd.taken()))
+
+
+def _write(crowd: Crowd, file: Path) -> None:
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(crowd.result())))
 
 
 def _show(environment: Any) -> None:
@@ -104,12 +116,6 @@ def _start(environment: Any, **_: object) -> None:
     environment.crowd.start()
 
 
-def _write(environment: Any, **_: object) -> None:
-    if not isinstance(environment.runner, WorkerRunner):
-        environment.parsed_options.out.write_bytes(msgspec.json.format(msgspec.json.encode(environment.crowd.result())))
-
-
 locust.events.init_command_line_parser.add_listener(_options)
 locust.events.init.add_listener(_prepare)
 locust.events.test_start.add_listener(_start)
-locust.events.quitting.add_listener(_write)

@@ -1,4 +1,4 @@
-"""How a batch is cut into pieces on this CPU: measured, at the largest batch, with what serves."""
+"""How a batch is cut into pieces on this CPU: measured, with what serves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from server.backends.onnxruntime.lanes import Engine
 from server.machine import usable_cores
 
 WHOLE = 0
-PIECES = (2, 4, 8, 16)
+PIECES = (2, 4, 16)
 WORTH = 1.02  # how much faster pieces must be to be worth a second copy of the weights
 FEWEST, LONGEST_S = 2, 5.0  # rounds at least; seconds after which no further one begins
 SAME = 0.01  # of an output in 0..1: more is another kernel, not another order of sums
@@ -34,7 +34,7 @@ def fastest(spec: ModelSpec, file: Path, kind: Kind, rounds: int) -> tuple[int, 
     """
     if usable_cores() == 1 or spec.on_request:  # nothing to share out; weights too large to be there twice
         return WHOLE, {}
-    size = spec.max_batch
+    size = max(1, spec.max_batch // 2)  # as long a queue as is usual under load
     inputs = {name: array[:size] for name, array in generated(spec, size).items()}
     outputs = [output.name for output in spec.outputs]
     engines = {piece: load(file, kind, lane_batch=piece) for piece in (WHOLE, *(p for p in PIECES if p < size))}

@@ -61,26 +61,33 @@ def cuda(spec: ModelSpec) -> pb.ModelConfig:
 
 
 def _net(spec: ModelSpec, kind: int) -> pb.ModelConfig:
-    config = pb.ModelConfig(
-        name=spec.net,
-        max_batch_size=spec.max_batch,
-        dynamic_batching=pb.ModelDynamicBatching(
-            max_queue_delay_microseconds=QUEUE_DELAY_US,
-            # A request says for how long anybody waits for it; what waited longer in the queue is dropped.
-            # Triton lets it say less than the default, and less than no default is nothing.
-            default_queue_policy=pb.ModelQueuePolicy(
-                timeout_action=pb.ModelQueuePolicy.REJECT,
-                default_timeout_microseconds=LONGEST_WAIT_US,
-                allow_timeout_override=True,
-            ),
-        ),
-    )
+    config = pb.ModelConfig(name=spec.net, max_batch_size=spec.max_batch, dynamic_batching=batching(QUEUE_DELAY_US))
     for tensor in spec.step.outputs:
         add_input(config, tensor)
     add_outputs(config, spec)
     add_output(config, spec.summary)
     config.instance_group.add(count=1, kind=kind)
     return config
+
+
+def batching(delay_us: int = 0, preferred: tuple[int, ...] = ()) -> pb.ModelDynamicBatching:
+    """Requests that wait in a queue are handed over together, with what waits for them to be dropped in time.
+
+    Args:
+        delay_us: how long one waits for others.
+        preferred: batch sizes at which it does not; the largest is the most of a longer queue that goes at once.
+    """
+    return pb.ModelDynamicBatching(
+        preferred_batch_size=preferred,
+        max_queue_delay_microseconds=delay_us,
+        # A request says for how long anybody waits for it; what waited longer in the queue is dropped.
+        # Triton lets it say less than the default, and less than no default is nothing.
+        default_queue_policy=pb.ModelQueuePolicy(
+            timeout_action=pb.ModelQueuePolicy.REJECT,
+            default_timeout_microseconds=LONGEST_WAIT_US,
+            allow_timeout_override=True,
+        ),
+    )
 
 
 def add_input(config: pb.ModelConfig, tensor: Tensor) -> None:

@@ -20,7 +20,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 from export import profiles
 from export.adapters import describe_adapter, report_adapter, step_adapter
 from export.artefact import VERSION
-from export.profiles import add_input, add_output, add_outputs
+from export.profiles import add_input, add_output, add_outputs, batching
 from export.spec import ModelSpec, Step
 from report.card import Choice
 
@@ -123,7 +123,10 @@ def _ensemble(spec: ModelSpec) -> pb.ModelConfig:
 
 
 def _step(step: Step) -> pb.ModelConfig:
-    config = pb.ModelConfig(name=step.name, backend="python", max_batch_size=64)
+    # Handed over a few at a time, a request costs the worker less; more would keep the other workers idle.
+    config = pb.ModelConfig(
+        name=step.name, backend="python", max_batch_size=64, dynamic_batching=batching(preferred=(2, 4))
+    )
     for sent in step.inputs:
         add_input(config, sent)
     for output in step.outputs:
@@ -133,7 +136,7 @@ def _step(step: Step) -> pb.ModelConfig:
 
 
 def _report() -> pb.ModelConfig:
-    config = pb.ModelConfig(name=REPORT, backend="python", max_batch_size=64)
+    config = pb.ModelConfig(name=REPORT, backend="python", max_batch_size=64, dynamic_batching=batching())
     config.input.add(name="summary", data_type=pb.TYPE_FP32, dims=[-1])
     config.output.add(name=REPORT, data_type=pb.TYPE_STRING, dims=[1])
     config.instance_group.add(count=1, kind=pb.ModelInstanceGroup.KIND_CPU)

@@ -150,7 +150,7 @@ class Choice:
         cpu: the features of that CPU which decide it; another CPU needs a choice of its own.
         speeds: "artefact engine" → how many times as fast as fp32.onnx on onnxruntime, at each batch size.
         lane_batch: items that each core takes of a batch at once; 0: all cores compute the batch together.
-        lane_speeds: each such number → how many times as fast as all cores together, at the largest batch.
+        lane_speeds: each such number → how many times as fast as all cores together.
     """
 
     artefact: str

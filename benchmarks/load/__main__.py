@@ -23,6 +23,7 @@ from benchmarks.load.generator import Target, measure
 from benchmarks.load.slo import FILE, Campaign, Slo, SloError
 from benchmarks.load.verdict import Judged, judged
 from benchmarks.load.watch import Watch
+from medserve import Client
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,6 +75,7 @@ def _target(options: argparse.Namespace, slo: Slo) -> Iterator[Target]:
         urls = {url.partition("://")[0]: url for url in options.url.split(",")}
         if missing := {"grpc", slo.protocol} - set(urls):
             raise SloError(f"URL: {slo.name}: expected {' and '.join(missing)}://host:port in it, got {options.url}")
+        _check_there(urls["grpc"], slo)
         watch = Watch(urls["grpc"].removeprefix("grpc://"), options.metrics)
         yield Target(urls, watch)
         watch.close()
@@ -87,6 +89,16 @@ def _target(options: argparse.Namespace, slo: Slo) -> Iterator[Target]:
         watch = Watch(f"127.0.0.1:{server.grpc}", metrics, server.cpu_s, server.memory_mb)
         yield Target({"grpc": server.grpc_url, "http": server.http_url}, watch)
         watch.close()
+
+
+def _check_there(url: str, slo: Slo) -> None:
+    """Raises SloError: no server, or not with these models."""
+    with Client(url) as client:
+        health = client.health(timeout_s=10)
+    if not health.ready:
+        raise SloError(f"URL: {slo.name}: expected a server that is ready at {url}: {health.reason}")
+    if missing := [model for model in slo.models if not health.models.get(model)]:
+        raise SloError(f"URL: {slo.name}: expected {', '.join(missing)} to be ready at {url}, got {health.models}")
 
 
 def _runs(campaign: Campaign, slo: Slo, target: Target, options: argparse.Namespace, folder: Path) -> Judged:

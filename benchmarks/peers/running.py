@@ -19,8 +19,8 @@ from google.protobuf import json_format
 
 from benchmarks.peers.environments import NotInstalled, bin_of, is_installed
 from benchmarks.peers.peer import ROOT, Command, Peer
-from benchmarks.peers.ports import free_ports
 from benchmarks.peers.task import HOST, SPEC, VARIABLE, Task, Variant
+from benchmarks.ports import free_ports
 from export.artefact import folder_of
 from report.answer import CPU_PROFILE
 from report.card import FILENAME, Card

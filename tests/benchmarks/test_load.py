@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.live import free_ports
 from benchmarks.load.caller import Caller, WrongAnswer
 from benchmarks.load.run import Run
+from benchmarks.ports import free_ports
 from tests.serving.live import ROOT, Live
 
 FAST = """
@@ -114,10 +116,11 @@ def test_a_master_and_its_worker_measure_together(triton: Live, slo_file: Path, 
     out, (port,) = tmp_path / "run.json", free_ports(1)
     common = [sys.executable, "-m", "locust", "--locustfile", "benchmarks/locustfile.py", "--host", triton.grpc_url]
     common += ["--slo", "quick", "--slo-file", str(slo_file), "--out", str(out), "--headless"]
-    worker = subprocess.Popen([*common, "--worker", "--master-port", str(port)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    own = {"cwd": ROOT, "env": os.environ | {"LOCUST_SKIP_MONKEY_PATCH": "1"}}
+    worker = subprocess.Popen([*common, "--worker", "--master-port", str(port)], stderr=subprocess.DEVNULL, **own)
     try:
         master = [*common, "--master", "--master-bind-port", str(port), "--expect-workers", "1"]
-        result = subprocess.run(master, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        result = subprocess.run(master, capture_output=True, text=True, timeout=120, **own)
         assert result.returncode == 0, result.stderr
     finally:
         worker.wait(30)
@@ -128,19 +131,29 @@ def test_a_master_and_its_worker_measure_together(triton: Live, slo_file: Path, 
 
 
 def test_another_items_answer_is_wrong(triton: Live) -> None:
-    caller = Caller(triton.grpc_url, "files", 30)
-    texts = [b"CCO", b"CCCCCCCCCCCC", b"c1ccccc1", b"OCC(O)CO"]
-    caller.learn({"solubility": [{"smiles": text} for text in texts]})
-    assert caller.call("solubility", 0) > 0
-    caller.known["solubility", 0], caller.known["solubility", 1] = (
-        caller.known["solubility", 1],
-        caller.known["solubility", 0],
-    )
+    async def swapped() -> None:
+        caller = Caller(triton.grpc_url, "files", 30)
+        try:
+            texts = [b"CCO", b"CCCCCCCCCCCC", b"c1ccccc1", b"OCC(O)CO"]
+            await caller.learn({"solubility": [{"smiles": text} for text in texts]})
+            assert await caller.call("solubility", 0) > 0
+            one, other = caller.known["solubility", 0], caller.known["solubility", 1]
+            caller.known["solubility", 0], caller.known["solubility", 1] = other, one
+            await caller.call("solubility", 0)
+        finally:
+            await caller.close()
+
     with pytest.raises(WrongAnswer, match="not this item's"):
-        caller.call("solubility", 0)
+        asyncio.run(swapped())
 
 
 def test_items_that_are_all_alike_prove_nothing(triton: Live) -> None:
-    caller = Caller(triton.grpc_url, "files", 30)
+    async def alike() -> None:
+        caller = Caller(triton.grpc_url, "files", 30)
+        try:
+            await caller.learn({"solubility": [{"smiles": b"CCO"}] * 8})
+        finally:
+            await caller.close()
+
     with pytest.raises(WrongAnswer, match="different answers"):
-        caller.learn({"solubility": [{"smiles": b"CCO"}] * 8})
+        asyncio.run(alike())

@@ -13,10 +13,10 @@ import tritonclient.grpc as grpc
 from onnx import TensorProto, helper
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from benchmarks.ports import free_ports
 from server.leftovers import clean_up, own_tag
 from server.triton import Address, Triton
 from server.wheel import find_wheel, lay_out_backends
-from tests.serving.live import free_ports
 
 NUMERIC = {
     "UINT8": TensorProto.UINT8,

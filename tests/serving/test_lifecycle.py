@@ -16,11 +16,12 @@ import pytest
 import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
 
+from benchmarks.ports import free_ports
 from export.models import all_specs
 from export.samples import picture
 from medserve import Client, ServerFault
 from tests.conftest import copy_repository, replace_file
-from tests.serving.live import ROOT, Live, free_ports, serving
+from tests.serving.live import ROOT, Live, serving
 
 SMALL = "solubility"
 

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from benchmarks.peers.peer import JSON, Command, Peer, text
-from benchmarks.peers.ports import free_ports
 from benchmarks.peers.task import HOST, Task
+from benchmarks.ports import free_ports
 
 
 def start(task: Task, folder: Path) -> Command:

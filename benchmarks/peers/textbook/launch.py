@@ -12,8 +12,8 @@ from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
 from benchmarks.peers.peer import RAW, ROOT, Command, Peer, as_it_is
-from benchmarks.peers.ports import free_ports
 from benchmarks.peers.task import HOST, SPEC, Task
+from benchmarks.ports import free_ports
 from server.wheel import environment, find_wheel, lay_out_backends
 
 

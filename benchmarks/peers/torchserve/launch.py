@@ -9,8 +9,8 @@ from string import Template
 
 from benchmarks.peers.environments import program
 from benchmarks.peers.peer import RAW, Command, Peer, as_it_is, numbers
-from benchmarks.peers.ports import free_ports
 from benchmarks.peers.task import Task
+from benchmarks.ports import free_ports
 
 _MODEL = "peer"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import ExitStack
 
-from benchmarks.peers.task import HOST
+HOST = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
