@@ -20,7 +20,8 @@ from server.backends.onnxruntime.options import LANE_BATCH
 CPU, TENSORRT, CUDA = CPU_PROFILE, TENSORRT_PROFILE, "cuda"
 HALF = "fp16.onnx"
 NO_PLAN = "no-plan-for-this-gpu.plan"  # what Triton looks for, and names, where no capability fits
-LONGEST_WAIT_US = 600_000_000  # in a net's queue
+LONGEST_WAIT_US = 600_000_000  # in a queue
+LONGEST_QUEUE = 1024  # requests; a launch on a small machine writes less: server.sizing
 QUEUE_DELAY_US = 1000  # how long a net waits for batch-mates; not tuned yet
 _TYPES = {"BYTES": pb.TYPE_STRING, "UINT8": pb.TYPE_UINT8, "FP32": pb.TYPE_FP32}
 
@@ -71,7 +72,7 @@ def _net(spec: ModelSpec, kind: int) -> pb.ModelConfig:
 
 
 def batching(delay_us: int = 0, preferred: tuple[int, ...] = ()) -> pb.ModelDynamicBatching:
-    """Requests that wait in a queue are handed over together, with what waits for them to be dropped in time.
+    """Requests that wait in a queue are handed over together; those that waited too long, or find it full, are refused.
 
     Args:
         delay_us: how long one waits for others.
@@ -86,6 +87,7 @@ def batching(delay_us: int = 0, preferred: tuple[int, ...] = ()) -> pb.ModelDyna
             timeout_action=pb.ModelQueuePolicy.REJECT,
             default_timeout_microseconds=LONGEST_WAIT_US,
             allow_timeout_override=True,
+            max_queue_size=LONGEST_QUEUE,
         ),
     )
 

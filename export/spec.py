@@ -51,7 +51,6 @@ class Step:
         inputs: what callers send, BYTES [1] each. An optional one may be zero bytes long: absent.
         outputs: what the function returns by name, in order: the net's inputs.
         arguments: keyword arguments of that function, written into its adapter.
-        instances: worker processes; each decodes one request at a time.
     """
 
     name: str
@@ -59,7 +58,6 @@ class Step:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     arguments: tuple[tuple[str, object], ...] = ()
-    instances: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,14 +25,13 @@ def _pixels(side: int, prefix: str = "") -> Tensor:
     )
 
 
-def _picture(name: str, side: int, accepts: tuple[tuple[str, object], ...], instances: int = 1) -> Step:
+def _picture(name: str, side: int, accepts: tuple[tuple[str, object], ...]) -> Step:
     return Step(
         name=name,
         function="preprocess.image:images_to_pixels",
         arguments=(("side", side), *accepts),
         inputs=(_bytes("image", _FILE),),
         outputs=(_pixels(side),),
-        instances=instances,
     )
 
 
@@ -50,7 +49,7 @@ _WINDOW = ("window", (40.0, 80.0))  # centre and width in HU of a brain, where t
 _CT = (("modalities", ("CT",)), _GREY, ("body_parts", _BRAIN), _WINDOW)
 _MRI = (("modalities", ("MR",)), _GREY, ("body_parts", _BRAIN))
 
-PREPROCESS_XRAY = _picture("preprocess_xray", 224, _XRAY, instances=2)
+PREPROCESS_XRAY = _picture("preprocess_xray", 224, _XRAY)
 PREPROCESS_SKIN = _picture("preprocess_skin", 224, _SKIN)
 PREPROCESS_SKIN_896 = _picture("preprocess_skin_896", 896, _SKIN)
 PREPROCESS_CT = _picture("preprocess_ct", 224, _CT)

@@ -1,4 +1,8 @@
-"""python -m server: serve an exported model repository on this machine until Ctrl-C or SIGTERM."""
+"""python -m server: serve an exported model repository on this machine until Ctrl-C or SIGTERM.
+
+serve     (or nothing) does so
+explain   tells what a launch here would use, why, and which variable changes it
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,11 @@ from report.answer import CPU_PROFILE
 from report.card import Card
 from server import choices, preflight
 from server.banner import banner
+from server.explain import explained
 from server.leftovers import clean_up, own_tag, prune_cache
-from server.machine import cpu_features
+from server.machine import Machine
 from server.repository import Repository, RepositoryError
+from server.sizing import VARIABLES, SizingError, numbers, sized
 from server.supervisor import CACHE, Plan, Stop, serve
 from server.triton import Address, TritonError
 from server.wheel import WheelError, find_wheel
@@ -30,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tag = own_tag()
     try:
         _run(options, tag)
-    except (preflight.PreflightError, RepositoryError, TritonError, WheelError, OSError) as exc:
+    except (preflight.PreflightError, RepositoryError, SizingError, TritonError, WheelError, OSError) as exc:
         print(f"serve: {exc}", file=sys.stderr)
         return 1
     except Stop:  # before there was anything to drain
@@ -41,8 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m server", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m server", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     variable = os.environ.get
+    parser.add_argument("command", nargs="?", choices=("serve", "explain"), default="serve")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     parser.add_argument("--runtime", type=Path, default=Path(".run"), help="folder for this run's own files")
     parser.add_argument("--models", default=variable("MODELS", ""), help="names, separated by commas, or all")
@@ -55,24 +64,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--http-port", default=variable("HTTP_PORT") or "8000")
     parser.add_argument("--grpc-port", default=variable("GRPC_PORT") or "8001")
     parser.add_argument("--metrics-port", default=variable("METRICS_PORT") or "8002")
+    for name in VARIABLES:
+        parser.add_argument(f"--{name.lower().replace('_', '-')}", default=variable(name, ""), help="see explain")
     parser.add_argument("--allow-remote", action="store_true", default=variable("ALLOW_REMOTE") == "1")
     parser.add_argument("--verbose", action="store_true", default=variable("VERBOSE") == "1", help="Triton's whole log")
     return parser
 
 
 def _run(options: argparse.Namespace, tag: str) -> None:
+    read, machine = Repository.read(options.repository, options.profile), Machine.this()
+    models = read.chosen(list(dict.fromkeys(filter(None, map(str.strip, options.models.split(","))))))
+    needed = read.closure(models)
+    given = {name: getattr(options, name.lower()) for name in VARIABLES}
+    chosen = numbers(machine, read, needed, given)
+    repository = sized(read, chosen)
+    if options.command == "explain":
+        print(explained(machine, repository, needed, chosen))
+        return
     preflight.check_platform()
     host = preflight.resolved_host(options.host, allow_remote=options.allow_remote)
     asked = {"HTTP_PORT": options.http_port, "GRPC_PORT": options.grpc_port, "METRICS_PORT": options.metrics_port}
     address = Address(host, *(preflight.port_number(variable, text) for variable, text in asked.items()))
     wheel = find_wheel()
-    repository = Repository.read(options.repository, options.profile)
-    names = list(dict.fromkeys(filter(None, map(str.strip, options.models.split(",")))))
-    models = repository.chosen(names)
-    needed = repository.closure(models)
     if left := clean_up(options.runtime):
         print(f"serve: removed {left} things that an earlier run left behind", file=sys.stderr)
-    cards = _check(address, repository, needed)
+    cards = _check(address, repository, needed, machine)
     prune_cache(options.runtime / CACHE, repository.folder)
     plan = Plan(
         wheel=wheel,
@@ -81,28 +97,28 @@ def _run(options: argparse.Namespace, tag: str) -> None:
         address=address,
         runtime=options.runtime.resolve(),
         tag=tag,
-        verify=lambda: _check_files(Repository.read(repository.folder, repository.profile), needed),
+        verify=lambda: _check_files(Repository.read(repository.folder, repository.profile), needed, machine),
         verbose=options.verbose,
     )
     serve(plan, lambda: print(banner(repository, models, cards, address), flush=True))
 
 
-def _check(address: Address, repository: Repository, needed: Sequence[str]) -> list[Card]:
+def _check(address: Address, repository: Repository, needed: Sequence[str], machine: Machine) -> list[Card]:
     ports = {"HTTP_PORT": address.http, "GRPC_PORT": address.grpc, "METRICS_PORT": address.metrics}
     preflight.check_ports(address.host, ports)
     choices.check_servable(repository, needed)
     preflight.check_shared_memory(repository.workers(needed))
-    cards = _check_files(repository, needed)
+    cards = _check_files(repository, needed, machine)
     for card in cards:
         if not card.weights.trained:
             print(f"serve: {card.model}: weights: untrained; its answers mean nothing", file=sys.stderr)
     return cards
 
 
-def _check_files(repository: Repository, needed: Sequence[str]) -> list[Card]:
+def _check_files(repository: Repository, needed: Sequence[str], machine: Machine) -> list[Card]:
     """The cards of what is there now: before the first start, and before each after a death."""
     cards = preflight.check_artefacts(repository.artefacts(needed))
-    choices.check_choices(cards, repository, cpu_features())
+    choices.check_choices(cards, repository, machine.cpu)
     return cards
 
 

@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # Units for eight and sixteen bits, on x86-64 and on arm64. What else a CPU has, changes no choice.
 _DECIDING = frozenset(
     {"avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimddp", "bf16", "i8mm"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is to serve with.
+
+    Args:
+        cores: see `usable_cores`.
+        memory_mb: of the machine, or of the container that this runs in.
+        cpu: see `cpu_features`.
+    """
+
+    cores: int
+    memory_mb: int
+    cpu: tuple[str, ...]
+
+    @classmethod
+    def this(cls) -> Machine:
+        """This one."""
+        return cls(usable_cores(), _memory_mb(), cpu_features())
+
+    def __str__(self) -> str:
+        return f"{self.cores} cores, {self.memory_mb:,} MB, {' '.join(self.cpu) or 'no units that decide anything'}"
 
 
 def cpu_features(cpuinfo: Path = _CPUINFO) -> tuple[str, ...]:
@@ -32,3 +57,11 @@ def usable_cores(quota: Path = _QUOTA) -> int:
         return max(1, min(cores, math.ceil(int(most) / int(period))))
     except (OSError, ValueError, ZeroDivisionError):  # no such limit: "max 100000"
         return cores
+
+
+def _memory_mb(limit: Path = _MEMORY_LIMIT) -> int:
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(physical, int(limit.read_text("utf-8"))) >> 20
+    except (OSError, ValueError):  # no such limit: "max"
+        return physical >> 20

@@ -11,7 +11,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from report.answer import CPU_PROFILE
 
-CONFIG = "config.pbtxt"
+CONFIG, PROFILES = "config.pbtxt", "configs"
 DESCRIBE = "describe"
 ON_REQUEST = "on_request"  # parameter of an ensemble that is too large to be served unless it is asked for
 
@@ -36,11 +36,11 @@ class Repository:
             RepositoryError: an empty folder, a profile that no model has, or a config that is not Triton's.
         """
         configs = {}
-        known = {CPU_PROFILE} | {file.stem for file in folder.glob("*/configs/*.pbtxt")}
+        known = {CPU_PROFILE} | {file.stem for file in folder.glob(f"*/{PROFILES}/*.pbtxt")}
         if profile and profile not in known:
             raise RepositoryError(f"PROFILE: expected one of {', '.join(sorted(known))}, got {profile}")
         for plain in sorted(folder.glob(f"*/{CONFIG}")):
-            own = plain.parent / "configs" / f"{profile}.pbtxt"
+            own = plain.parent / PROFILES / f"{profile}.pbtxt"
             file = own if profile and own.is_file() else plain
             try:
                 configs[plain.parent.name] = text_format.Parse(file.read_text("utf-8"), pb.ModelConfig())
@@ -100,8 +100,13 @@ class Repository:
         return sum(sum(group.count for group in found) or 1 for found in groups)
 
 
-def link_models(repository: Repository, names: Sequence[str], view: Path) -> None:
-    """A folder that holds just these models, as links: Triton loads everything that it finds."""
-    view.mkdir(parents=True)
+def lay_out_models(repository: Repository, names: Sequence[str], view: Path) -> None:
+    """A folder that holds just these models, for Triton loads everything that it finds: their configs as they are
+    served here, and links to all else."""
     for name in names:
-        (view / name).symlink_to((repository.folder / name).resolve(), target_is_directory=True)
+        model = view / name
+        model.mkdir(parents=True)
+        (model / CONFIG).write_text(text_format.MessageToString(repository.configs[name], as_utf8=True), "utf-8")
+        for entry in (repository.folder / name).resolve().iterdir():
+            if entry.name not in (CONFIG, PROFILES):
+                (model / entry.name).symlink_to(entry)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.leftovers import clean_up
-from server.repository import Repository, link_models
+from server.repository import Repository, lay_out_models
 from server.triton import Address, Triton, TritonError
 from server.wheel import Wheel, lay_out_backends
 
@@ -81,7 +81,7 @@ def serve(plan: Plan, when_ready: Callable[[], None]) -> None:
 def _start(plan: Plan) -> Triton:
     plan.verify()
     folder = plan.runtime / plan.tag
-    link_models(plan.repository, plan.needed, folder / "models")
+    lay_out_models(plan.repository, plan.needed, folder / "models")
     lay_out_backends(plan.wheel, folder / "backends")
     cache = plan.runtime / CACHE
     cache.mkdir(parents=True, exist_ok=True)

@@ -63,7 +63,7 @@ class Triton:
         cache: folder for compiled models.
         tag: names this run's shared-memory files.
         address: to listen on.
-        profile: configs/<profile>.pbtxt of the models that have it; "": config.pbtxt of all.
+        profile: that the repository is laid out for, as reports name it.
         verbose: also Triton's informational log.
         complete_configs: let backends fill in what a config leaves out. MedServe's own configs are
             whole: there a gap is an error, not something to guess.
@@ -88,7 +88,6 @@ class Triton:
             [
                 str(wheel.server),
                 *_arguments(repository, backends, tag, address, verbose=verbose),
-                *([f"--model-config-name={profile}"] if profile else []),
                 *([] if complete_configs else ["--disable-auto-complete-config"]),
             ],
             env=environment(wheel, cache, profile),

@@ -21,12 +21,13 @@ import msgspec
 import numpy as np
 
 from benchmarks.limit.inprocess import Cost, InProcess
-from benchmarks.live import Server, ServerEnded, machine
-from benchmarks.load.generator import Target, measure
+from benchmarks.live import ServerEnded, machine
+from benchmarks.load.generator import Generator
 from benchmarks.load.run import Run
 from benchmarks.load.slo import Campaign, Slo, SloError
+from benchmarks.load.target import own_target
 from benchmarks.load.traffic import Item, items
-from benchmarks.load.watch import Served, Watch
+from benchmarks.load.watch import Served
 from export.models import all_specs
 from export.spec import ModelSpec
 from medserve import Client
@@ -100,30 +101,21 @@ def _turns(spec: ModelSpec, options: argparse.Namespace) -> list[Turn]:
     sent = items(campaign.files[spec.name], data)
     work = InProcess(spec, options.repository, sent)
     found = []
-    with (
-        tempfile.TemporaryDirectory() as temporary,
-        Server(options.repository, Path(temporary), [spec.name]) as server,
-    ):
-        file = Path(temporary) / "slo.json"
-        own = Campaign(files=campaign.files, slo=tuple(slos.values()), seconds=SECONDS, warm_s=WARM_S)
-        file.write_bytes(msgspec.json.encode(own))
-        server.wait_until_ready()
-        _check(spec, work, server, sent)
-        watch = Watch(f"127.0.0.1:{server.grpc}", cpu_s=server.cpu_s, memory_mb=server.memory_mb)
-        target = Target({"grpc": server.grpc_url}, watch)
+    with tempfile.TemporaryDirectory() as folder, own_target(options.repository, [spec.name]) as target:
+        own = msgspec.structs.replace(campaign, seconds=SECONDS, warm_s=WARM_S)
+        generator = Generator(own, options.data, Path(folder))
+        _check(spec, work, target.urls["grpc"], sent)
         for turn in range(options.rounds):
             for (send, number), slo in slos.items():
                 cost = work.cost(IN_PROCESS_S)
-                run, served = measure(slo, file, target, options.data, Path(temporary), turn)
-                found.append(Turn(send, number, cost, run, served))
-        watch.close()
+                found.append(Turn(send, number, cost, *generator.run(slo, target, turn)))
     return found
 
 
-def _check(spec: ModelSpec, work: InProcess, server: Server, sent: Sequence[Item]) -> None:
+def _check(spec: ModelSpec, work: InProcess, url: str, sent: Sequence[Item]) -> None:
     """Raises SloError: the server computes something else than the engine in process."""
     output = spec.outputs[0].name
-    with Client(server.grpc_url) as client:
+    with Client(url) as client:
         answers = [client.predict(spec.name, item).outputs[output] for item in sent]
     far = max(
         float(np.abs(np.subtract(one, other, dtype=np.float64)).max())

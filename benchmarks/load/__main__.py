@@ -10,17 +10,17 @@ import argparse
 import contextlib
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.live import Server, ServerEnded, machine
+from benchmarks.live import ServerEnded, machine
 from benchmarks.load import report
-from benchmarks.load.generator import Target, measure
+from benchmarks.load.generator import Generator
 from benchmarks.load.slo import FILE, Campaign, Slo, SloError
+from benchmarks.load.target import Target, own_target
 from benchmarks.load.verdict import Judged, judged
 from benchmarks.load.watch import Watch
 from medserve import Client
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results = []
         for slo in chosen:
             with _target(options, slo) as target:
-                results.append(_runs(campaign, slo, target, options, folder))
+                results.append(_runs(Generator(campaign, options.data, folder), slo, target, options.runs))
             print(report.row(results[-1]), flush=True)
     except (SloError, ServerEnded) as exc:
         print(f"load: {exc}", file=sys.stderr)
@@ -80,15 +80,8 @@ def _target(options: argparse.Namespace, slo: Slo) -> Iterator[Target]:
         yield Target(urls, watch)
         watch.close()
         return
-    with (
-        tempfile.TemporaryDirectory() as temporary,
-        Server(options.repository, Path(temporary), list(slo.models)) as server,
-    ):
-        server.wait_until_ready()
-        metrics = f"http://127.0.0.1:{server.metrics}/metrics"
-        watch = Watch(f"127.0.0.1:{server.grpc}", metrics, server.cpu_s, server.memory_mb)
-        yield Target({"grpc": server.grpc_url, "http": server.http_url}, watch)
-        watch.close()
+    with own_target(options.repository, list(slo.models)) as target:
+        yield target
 
 
 def _check_there(url: str, slo: Slo) -> None:
@@ -101,9 +94,9 @@ def _check_there(url: str, slo: Slo) -> None:
         raise SloError(f"URL: {slo.name}: expected {', '.join(missing)} to be ready at {url}, got {health.models}")
 
 
-def _runs(campaign: Campaign, slo: Slo, target: Target, options: argparse.Namespace, folder: Path) -> Judged:
-    numbers = range(1, (options.runs or campaign.runs) + 1)
-    found = [measure(slo, options.slo_file, target, options.data, folder, number) for number in numbers]
+def _runs(generator: Generator, slo: Slo, target: Target, runs: int) -> Judged:
+    numbers = range(1, (runs or generator.campaign.runs) + 1)
+    found = [generator.run(slo, target, number) for number in numbers]
     return judged(slo, [run for run, _ in found], [served for _, served in found])
 
 

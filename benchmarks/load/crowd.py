@@ -54,6 +54,7 @@ class Crowd:
         self._counts = Counter[str]()
         self._random = random.Random(time.time_ns())  # noqa: S311
         self._started, self._cpu_s = time.perf_counter(), time.process_time()
+        self._until = 0.0
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True, name="callers").start()
         self._caller: Caller = self._in_loop(self._made(url))
@@ -66,6 +67,7 @@ class Crowd:
         """The clock, and nothing counted yet."""
 
         def begin() -> None:
+            self._until = time.time() + sum(seconds for seconds, _ in self.campaign.phases(self.slo))
             self.recorder.clear()
             self._counts.clear()
             self._started, self._cpu_s = time.perf_counter(), time.process_time()
@@ -110,6 +112,7 @@ class Crowd:
             offered=counts["offered"],
             checked=counts["checked"],
             client_cpu_s=counts["cpu_ms"] / 1e3,
+            until=self._until,
         )
 
     async def _wait(self, stopped: threading.Event) -> None:
@@ -126,8 +129,9 @@ class Crowd:
         while not stopped.is_set():
             await asyncio.sleep(min(max(0.0, due - time.perf_counter()), 0.2))
             if (late := time.perf_counter() - due) >= 0:
-                under_way.add(task := asyncio.create_task(self._one(late)))
-                task.add_done_callback(under_way.discard)
+                if not (self.slo.one_each and under_way):
+                    under_way.add(task := asyncio.create_task(self._one(late)))
+                    task.add_done_callback(under_way.discard)
                 due += self._random.expovariate(1 / mean_s)
         await asyncio.gather(*under_way)
 

@@ -23,6 +23,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         seconds: measured.
         offered: calls that were begun, the warm-up's too.
         answered: right answers.
+        halves: the answers of its first half, and of its second.
         refused: those that the server's queues shed.
         failed: sentence → calls that ended otherwise: errors, wrong answers, none at all.
         models: latency by model.
@@ -30,12 +31,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         timeline: second by second.
         checked: answers that were compared with a quiet server's.
         client_cpu_s: of the load generator's processes.
+        until: when the callers stopped, in seconds since 1970.
     """
 
     slo: str
     seconds: float
     offered: int
     answered: Latency
+    halves: tuple[Latency, Latency]
     refused: Latency
     failed: dict[str, int]
     models: dict[str, Latency]
@@ -43,6 +46,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     timeline: list[Second]
     checked: int
     client_cpu_s: float
+    until: float = 0.0
 
     @property
     def per_second(self) -> float:
@@ -69,7 +73,7 @@ def of(recorder: Recorder, slo: str, models: list[str], seconds: float, **counts
         slo: name of the promise.
         models: that were to be asked.
         seconds: measured.
-        counts: `offered`, `checked` and `client_cpu_s`.
+        counts: `offered`, `checked`, `client_cpu_s` and `until`.
     """
     every = range(int(seconds))
     answered = total({at: found for at, found in recorder.answered.items() if at in every})
@@ -78,6 +82,7 @@ def of(recorder: Recorder, slo: str, models: list[str], seconds: float, **counts
         seconds=seconds,
         offered=int(counts["offered"]),
         answered=Latency.of(answered),
+        halves=(_of(recorder, every[: len(every) // 2]), _of(recorder, every[len(every) // 2 :])),
         refused=Latency.of(total(recorder.refused)),
         failed=dict(recorder.failed),
         models={model: Latency.of(recorder.models[model]) for model in models},
@@ -89,4 +94,9 @@ def of(recorder: Recorder, slo: str, models: list[str], seconds: float, **counts
         timeline=[Second(at, Latency.of(recorder.answered[at]), recorder.refused[at].total_count) for at in every],
         checked=int(counts["checked"]),
         client_cpu_s=counts["client_cpu_s"],
+        until=counts.get("until", 0.0),
     )
+
+
+def _of(recorder: Recorder, seconds: range) -> Latency:
+    return Latency.of(total({at: found for at, found in recorder.answered.items() if at in seconds}))

@@ -40,7 +40,8 @@ class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         name: of the promise.
         models: name → share of the traffic.
         users: callers at once, each asking again as soon as it is answered.
-        per_second: calls that arrive, by Poisson's law, instead of `users` that wait for each other.
+        per_second: calls that arrive, by Poisson's law, instead of `users` that ask again at once.
+        one_each: of arrivals: who is due while its last call is under way does not come: `users` calls at most at once.
         phases: (seconds, users) one after the other, instead of `users` for the whole time.
         send: "files": the client's default call; "probabilities": that output alone; "tensors": the network's own
             input, and a report.
@@ -56,6 +57,7 @@ class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     models: dict[str, Positive]
     users: Annotated[int, msgspec.Meta(ge=1)] = 100
     per_second: Positive | None = None
+    one_each: bool = False
     phases: tuple[tuple[int, int], ...] = ()
     send: Literal["files", "probabilities", "tensors"] = "files"
     protocol: Literal["grpc", "http"] = "grpc"
@@ -73,7 +75,7 @@ class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def load(self) -> str:
         """In a word or two."""
         if self.per_second:
-            return f"{self.per_second:g}/s"
+            return f"{self.per_second:g}/s" + f" of {self.users}" * self.one_each
         return " → ".join(str(users) for _, users in self.phases) or str(self.users)
 
     def limits(self) -> dict[str, float]:

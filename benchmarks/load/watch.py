@@ -67,24 +67,24 @@ class Watch:
         memory_mb: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._client = tritonclient.grpc.InferenceServerClient(netloc)
-        self._metrics, self._cpu, self._memory = metrics, cpu_s, memory_mb
+        self._metrics, self.cpu_s, self.memory_mb = metrics, cpu_s, memory_mb
         self._before: dict[str, dict[str, int]] = {}
         self._cpu_before: Mapping[str, float] = {}
 
     def begin(self) -> None:
         """From here on."""
-        self._before, self._cpu_before = self._counted(), self._cpu()
+        self._before, self._cpu_before = self._counted(), self.cpu_s()
 
     def end(self) -> Served:
         """Since `begin`."""
-        after, cpu = self._counted(), self._cpu()
+        after, cpu = self._counted(), self.cpu_s()
         return Served(
             steps=[
                 step for name in after if (step := _step(name, self._before.get(name, {}), after[name])) is not None
             ],
             cpu_s={name: round(value - self._cpu_before.get(name, 0.0), 3) for name, value in cpu.items()},
             cpu_share=self._utilisation(),
-            memory_mb=self._memory(),
+            memory_mb=self.memory_mb(),
         )
 
     def close(self) -> None:

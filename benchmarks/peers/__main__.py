@@ -4,18 +4,25 @@ install [NAME…]       make their environments
 serve NAME VARIANT    in front, until Ctrl-C or SIGTERM
 check [NAME…]         each must answer what the exported FP32 graph answers, on the loopback alone
 settings [NAME…]      what was chosen for each, on whose advice, and the lines that such a service takes
+compare [NAME…]       MedServe beside each of them, by turns
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
+
+from benchmarks.live import ServerEnded, machine
+from benchmarks.peers.compare import TOLERANCES, Comparison, Turn, missed, table
 from benchmarks.peers.environments import NotInstalled, install
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.reference import Reference
@@ -23,8 +30,8 @@ from benchmarks.peers.registry import PEERS, select
 from benchmarks.peers.running import PeerError, listening, running
 from benchmarks.peers.task import VARIANTS, Variant
 
-TOLERANCES: dict[Variant, float] = {"documented": 1e-3, "engine": 0.05}
 AT_ONCE = 16
+PICTURES = 24  # that are compared with; `check` takes five
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -44,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for peer in peers:
             print(f"{peer.name}: {peer.version}, {peer.lines()} lines", *peer.settings, sep="\n  ")
         return 0
-    return _check(peers, options)
+    return _check(peers, options) if options.command == "check" else _compare(peers, options)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -52,17 +59,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    made = {name: commands.add_parser(name) for name in ("install", "serve", "check", "settings")}
-    for name in ("install", "check", "settings"):
+    made = {name: commands.add_parser(name) for name in ("install", "serve", "check", "settings", "compare")}
+    for name in ("install", "check", "settings", "compare"):
         made[name].add_argument("names", nargs="*", metavar="NAME", help=", ".join(PEERS))
-    for name in ("serve", "check"):
+    for name in ("serve", "check", "compare"):
         made[name].add_argument("--checkpoint", type=Path, required=True)
-        made[name].add_argument("--repository", type=Path, required=True)
+        made[name].add_argument("--repository", type=Path, default=Path("model_repository"))
     made["serve"].add_argument("name", choices=list(PEERS))
     made["serve"].add_argument("variant", choices=VARIANTS)
     made["serve"].add_argument("--port", type=int, default=8100)
     made["serve"].add_argument("--workers", type=int, default=0, help="0: as the peer's documentation advises")
-    made["check"].add_argument("--pictures", type=Path, required=True)
+    for name in ("check", "compare"):
+        made[name].add_argument("--pictures", type=Path, required=True)
+    made["compare"].add_argument("--rounds", type=int, default=int(os.environ.get("RUNS") or 3))
+    made["compare"].add_argument("--out", type=Path, default=Path(".run/peers"))
     return parser.parse_args(arguments)
 
 
@@ -112,6 +122,34 @@ def _check(peers: Sequence[Peer], options: argparse.Namespace) -> int:
             failed += not passed
             print(f"{peer.name:13} {variant:10} {'ok' if passed else 'FAILED'}: {said}", flush=True)
     return 1 if failed else 0
+
+
+def _compare(peers: Sequence[Peer], options: argparse.Namespace) -> int:
+    expected = _expected(options.pictures, Reference(options.repository), PICTURES)
+    comparison = Comparison(
+        options.repository, options.checkpoint, {file.read_bytes(): found for file, found in expected.items()}
+    )
+    print(f"{machine()}; {options.rounds} rounds by turns, {len(expected)} pictures", flush=True)
+    try:
+        turns = comparison.turns(peers, options.rounds, _tell)
+    except (NotInstalled, PeerError, ServerEnded) as exc:
+        print(f"peers: {exc}", file=sys.stderr)
+        return 1
+    options.out.mkdir(parents=True, exist_ok=True)
+    file = options.out / f"peers-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    file.write_bytes(msgspec.json.encode({"machine": machine(), "turns": turns}))
+    found = missed(turns)
+    print("\n".join(["", table(turns), "", *found, str(file)]))
+    return 1 if found else 0
+
+
+def _tell(turn: Turn) -> None:
+    ours, other = turn.ours, turn.other
+    print(
+        f"{other.name:13} {other.variant:10} {other.hundred.per_second:6.1f}/s, ours {ours.hundred.per_second:6.1f}/s; "
+        f"alone p50 {other.one.answered.p50:.1f} ms, ours {ours.one.answered.p50:.1f} ms",
+        flush=True,
+    )
 
 
 def _checked(

@@ -85,7 +85,7 @@ def test_the_closure_of_an_ensemble() -> None:
         "solubility_net",
         "report",
     ]
-    assert repository.workers(repository.closure(["solubility"])) == 4
+    assert repository.workers(repository.closure(["solubility"])) == 5
     assert repository.workers(repository.closure(["chest_xray", "pneumonia"])) == 6
 
 

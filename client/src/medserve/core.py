@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from medserve.batch import inputs_of
 from medserve.calls import Arrays, Ask, Call, Infer, Tensor
 from medserve.description import Description, Health
-from medserve.errors import BrokenAnswer, InvalidInput, MedServeError, TimedOut, Unavailable, UnknownModel, timed_out
+from medserve.errors import (
+    BrokenAnswer,
+    InvalidInput,
+    MedServeError,
+    Overloaded,
+    TimedOut,
+    Unavailable,
+    UnknownModel,
+    timed_out,
+)
 from medserve.items import Sendable, contents
 from medserve.prediction import Prediction
 from medserve.retry import Deadline, Retry, checked_timeout
@@ -145,7 +154,8 @@ class Core:
             for name in names:
                 models[name] = yield from self._said(Ask("model_ready", name), deadline)
         except MedServeError as exc:
-            return Health(live=not isinstance(exc, (Unavailable, TimedOut)), ready=False, models={}, reason=str(exc))
+            live = isinstance(exc, Overloaded) or not isinstance(exc, (Unavailable, TimedOut))
+            return Health(live=live, ready=False, models={}, reason=str(exc))
         missing = [name for name, is_ready in models.items() if not is_ready]
         reason = "" if ready and not missing else f"not ready: {', '.join(missing) or 'the server'}"
         return Health(live=live, ready=ready, models=models, reason=reason)
@@ -211,7 +221,8 @@ class Core:
                     raise timed_out(call.where, deadline.timeout_s) from exc
                 raise
             except MedServeError as exc:
-                self._described = {}  # whoever answers next may be another server
+                if not isinstance(exc, Overloaded):
+                    self._described = {}  # whoever answers next may be another server
                 attempt += 1
                 pause = self._retry.pause_s(attempt)
                 if not exc.retryable or attempt > (attempts or self._retry.attempts) or pause >= deadline.left_s:

@@ -4,7 +4,8 @@ MedServeError
 ├── InvalidInput (ValueError)      what was sent is not what the model expects; `code` says why
 ├── UnknownModel (LookupError)     no such model, or not loaded
 ├── NotAllowed (PermissionError)   the key or the certificate is missing, or does not suffice
-├── Unavailable (ConnectionError)  no server there, or it is draining or overloaded
+├── Unavailable (ConnectionError)  no server there, or it is draining
+│   └── Overloaded                 it is there, and sheds load: its queue is full, or the wait in it was too long
 ├── TimedOut (TimeoutError)        no answer within timeout_s
 ├── ServerFault (RuntimeError)     the server failed at a request that was fine
 │   └── BrokenAnswer               an answer that was cut short, or is not the protocol's
@@ -55,6 +56,10 @@ class NotAllowed(MedServeError, PermissionError):
 
 class Unavailable(MedServeError, ConnectionError):
     """No server answers there, or it takes no requests now."""
+
+
+class Overloaded(Unavailable):
+    """The server has more to do than it can: this call was dropped from its queue, or did not get into it."""
 
 
 class TimedOut(MedServeError, TimeoutError):
@@ -110,6 +115,9 @@ _BY_HTTP: dict[int, type[MedServeError]] = {
     HTTPStatus.GATEWAY_TIMEOUT: TimedOut,
 }
 _RETRYABLE = {"UNAVAILABLE", str(int(HTTPStatus.SERVICE_UNAVAILABLE))}
+# Triton's sentences where a queue sheds load → whether asking again helps: who has waited in vain has little time
+# left, and would only lengthen the queue. Source: triton-inference-server/core, scheduler_utils.cc, 24.10.
+_SHED = {"Exceeds maximum queue size": True, "Request timeout expired": False}
 # The server's contract: its sentence carries the reason code in brackets in front.
 _CODE = re.compile(r"\[([a-z0-9_]+)\] ")
 
@@ -124,12 +132,12 @@ def of_status(status: str, sentence: str, where: str) -> MedServeError:
     """
     kind = _BY_HTTP.get(int(status), ServerFault) if status.isdigit() else _BY_GRPC.get(status, ServerFault)
     code = _CODE.search(sentence)
-    return kind(
-        f"{where}: {sentence or status}",
-        code=code[1] if code else None,
-        status=status,
-        retryable=status in _RETRYABLE,
-    )
+    retryable = status in _RETRYABLE
+    for said, again in _SHED.items():
+        if kind is Unavailable and said in sentence:
+            kind, retryable = Overloaded, again
+            sentence += ": the server has more to do than it can. Ask later, or raise timeout_s."
+    return kind(f"{where}: {sentence or status}", code=code[1] if code else None, status=status, retryable=retryable)
 
 
 def timed_out(where: str, timeout_s: float) -> TimedOut:

@@ -14,9 +14,10 @@ DEFAULT_FILENAME = "model.onnx"
 # `optimization { graph { level } }`: -1 basic, 1 extended, 2 none; absent: all.
 GRAPH_LEVELS = {-1: "ORT_ENABLE_BASIC", 1: "ORT_ENABLE_EXTENDED", 2: "ORT_DISABLE_ALL"}
 LANE_BATCH = "lane_batch_size"  # ours alone: the C++ backend passes over what it does not know
+THREADS = "intra_op_thread_count"
 _ARENA = "memory.enable_memory_arena_shrinkage"
 KNOWN_PARAMETERS = (
-    "intra_op_thread_count",
+    THREADS,
     "inter_op_thread_count",
     "execution_mode",
     "enable_mem_arena",
@@ -77,7 +78,7 @@ def from_config(config: Mapping[str, Any], version_folder: Path) -> Options:
         raise ConfigError(f"{name}: expected the artefact {file.name} in {version_folder}, found none. Export it.")
     return Options(
         file=file,
-        threads=_number(name, parameters, "intra_op_thread_count", 0),
+        threads=_number(name, parameters, THREADS, 0),
         inter_op_threads=_number(name, parameters, "inter_op_thread_count", 0),
         parallel=bool(_number(name, parameters, "execution_mode", 0)),
         graph_level=GRAPH_LEVELS.get(level, "ORT_ENABLE_ALL"),

@@ -8,7 +8,7 @@ import grpc
 
 from medserve.address import TLS, Address
 from medserve.calls import Call
-from medserve.errors import MedServeError, TimedOut, of_status, timed_out
+from medserve.errors import MedServeError, TimedOut, Unavailable, of_status, timed_out
 
 OPTIONS = [
     ("grpc.max_send_message_length", -1),  # a CT slice or a photograph: the server's own limit decides
@@ -67,6 +67,7 @@ def error_of(exc: Any, call: Call, timeout_s: float) -> MedServeError:
     if status == "DEADLINE_EXCEEDED":
         return timed_out(call.where, timeout_s)
     sentence = str(exc.details() or "")
-    if status == "UNAVAILABLE" and not sentence.startswith("["):
-        sentence += ". Is the server running, and is the port right?"
-    return of_status(status, sentence, call.where)
+    error = of_status(status, sentence, call.where)
+    if type(error) is Unavailable and not error.code:
+        return of_status(status, f"{sentence}. Is the server running, and is the port right?", call.where)
+    return error

@@ -6,7 +6,7 @@ from typing import Any
 
 from tritonclient.grpc import service_pb2 as pb
 
-from medserve.calls import Arrays, Ask, Call, Infer, checked, decoded, yes
+from medserve.calls import Arrays, Ask, Call, Infer, checked, decoded, queue_us, yes
 from medserve.errors import BrokenAnswer
 
 
@@ -26,7 +26,7 @@ def message(call: Call, timeout_s: float) -> Any:
             "model_ready": pb.ModelReadyRequest(name=call.model),
         }[call.question]
     request = pb.ModelInferRequest(model_name=call.model, id=call.id)
-    request.parameters["timeout"].int64_param = max(1, int(timeout_s * 1e6))
+    request.parameters["timeout"].int64_param = queue_us(timeout_s)
     for tensor in call.inputs:
         request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
         request.raw_input_contents.append(tensor.raw)

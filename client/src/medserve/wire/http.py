@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from medserve.calls import Arrays, Ask, Call, checked, decoded, yes
+from medserve.calls import Arrays, Ask, Call, checked, decoded, queue_us, yes
 from medserve.errors import BrokenAnswer, MedServeError, of_status
 
 HEADER_LENGTH = "Inference-Header-Content-Length"  # bytes of JSON before the tensors
@@ -45,7 +45,7 @@ def request(call: Call, timeout_s: float) -> Request:
             for tensor in call.inputs
         ],
         "outputs": [{"name": name, "parameters": {"binary_data": True}} for name in call.outputs],
-        "parameters": {"timeout": max(1, int(timeout_s * 1e6))},
+        "parameters": {"timeout": queue_us(timeout_s)},
     }
     head = json.dumps(described, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/octet-stream", "Accept-Encoding": "identity", HEADER_LENGTH: str(len(head))}

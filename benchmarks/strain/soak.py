@@ -1,0 +1,80 @@
+"""Four fifths of what a server can do, for half an hour."""
+
+from __future__ import annotations
+
+import statistics
+
+import msgspec
+
+from benchmarks.load.generator import Generator
+from benchmarks.load.run import Run
+from benchmarks.load.slo import Slo
+from benchmarks.load.target import Target
+from benchmarks.load.traffic import Item
+from benchmarks.strain.probe import Probe
+
+SHARE, CAPACITY_S, WARM_S = 0.8, 10, 20
+DRIFT, GROWTH = 0.10, 0.02
+
+
+class Soak(msgspec.Struct, frozen=True, kw_only=True):
+    """One long run.
+
+    Args:
+        capacity: 100 callers who wait for their answers: before, and again after it: what the machine itself did.
+        run: the long one.
+        memory_mb: at the beginning and at the end.
+    """
+
+    capacity: tuple[Run, Run]
+    run: Run
+    memory_mb: tuple[float, float]
+
+    @property
+    def drift(self) -> float:
+        """Of p99 from the first half to the second, as a share of the first's."""
+        first, second = self.run.halves
+        return second.p99 / first.p99 - 1
+
+    @property
+    def growth(self) -> float:
+        """Of memory, as a share of the beginning's."""
+        return self.memory_mb[1] / self.memory_mb[0] - 1
+
+    def missed(self) -> list[str]:
+        """Sentences; none: the promise was kept."""
+        found = self.run.complaints()
+        if self.drift >= DRIFT:
+            p99s = " and then ".join(f"{half.p99:.0f} ms" for half in self.run.halves)
+            found.append(f"p99: expected under {DRIFT:.0%} of drift, got {p99s}")
+        if self.growth >= GROWTH:
+            first, second = self.memory_mb
+            found.append(f"memory: expected under {GROWTH:.0%} of growth, got {first:.0f} MB, then {second:.0f} MB")
+        return found
+
+
+def measured(generator: Generator, target: Target, model: str, item: Item, seconds: int) -> Soak:
+    """Capacity, the long run, capacity.
+
+    Args:
+        generator: of the load.
+        target: a server that nobody else asks.
+        model: to ask.
+        item: that the probe sends.
+        seconds: of the long run.
+    """
+    shares = {model: 1.0}
+    at_rest = Slo(name="capacity", models=shares, seconds=CAPACITY_S, p95_ms=1e9)
+    before, _ = generator.run(at_rest, target, 1)
+    rate = SHARE * before.per_second
+    slo = Slo(name="soak", models=shares, per_second=rate, seconds=seconds, warm_s=WARM_S, p95_ms=1e9)
+    with Probe(target, model, item, timeout_s=30) as probe:
+        run, _ = generator.run(slo, target)
+    after, _ = generator.run(at_rest, target, 2)
+    memory = [mb for at, mb in probe.memory if run.until - run.seconds <= at < run.until]
+    tenth = max(1, len(memory) // 10)
+    return Soak(
+        capacity=(before, after),
+        run=run,
+        memory_mb=(statistics.median(memory[:tenth]), statistics.median(memory[-tenth:])),
+    )

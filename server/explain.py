@@ -1,0 +1,67 @@
+"""What a launch would use on this machine, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tritonclient.grpc import model_config_pb2 as pb
+
+from report.card import FILENAME, Card, CardError
+from server.backends.onnxruntime.options import LANE_BATCH
+from server.machine import Machine
+from server.repository import Repository
+from server.sizing import Number
+
+
+def explained(machine: Machine, repository: Repository, needed: Sequence[str], numbers: Sequence[Number]) -> str:
+    """Lines for a terminal: the machine, each number and its reason, each model that is loaded."""
+    lines = [f"machine: {machine}", f"profile: {repository.profile or 'config.pbtxt of each model'}", ""]
+    lines += [f"{number.name}={number.value or machine.cores}  {number.reason}" for number in numbers]
+    lines += ["", f"{repository.workers(needed)} worker processes:"]
+    lines += [f"  {name}: {_model(repository, name)}" for name in needed if not repository.configs[name].platform]
+    return "\n".join(lines)
+
+
+def _model(repository: Repository, name: str) -> str:
+    config = repository.configs[name]
+    if config.backend != "onnxruntime":
+        return f"{sum(group.count for group in config.instance_group)} of {config.backend}, {_queue(config)}"
+    accelerated = config.optimization.execution_accelerators.cpu_execution_accelerator
+    engine = accelerated[0].name if accelerated else "onnxruntime"
+    said = f"{config.default_model_filename} on {engine}, batches of up to {config.max_batch_size}, {_queue(config)}"
+    return f"{said}{_lanes(config)}; {_why(repository, name)}"
+
+
+def _queue(config: pb.ModelConfig) -> str:
+    if not config.HasField("dynamic_batching"):
+        return "no queue of its own"
+    batching = config.dynamic_batching
+    preferred = f", {'/'.join(map(str, batching.preferred_batch_size))} at a time" * bool(batching.preferred_batch_size)
+    delay = f", {batching.max_queue_delay_microseconds} µs for others to come" * bool(
+        batching.max_queue_delay_microseconds
+    )
+    return f"a queue of {batching.default_queue_policy.max_queue_size}{preferred}{delay}"
+
+
+def _lanes(config: pb.ModelConfig) -> str:
+    if LANE_BATCH not in config.parameters:
+        return ", all cores on one batch"
+    return f", each core on pieces of {config.parameters[LANE_BATCH].string_value}"
+
+
+def _why(repository: Repository, name: str) -> str:
+    """Who chose the artefact, and what it won by."""
+    config = repository.configs[name]
+    versions = sorted((repository.folder / name).glob(f"[0-9]*/{FILENAME}"))
+    try:
+        choice = Card.read(versions[-1]).choice if versions else None
+    except CardError as exc:
+        return f"its card cannot be read: {exc}"
+    if not versions:
+        return "not exported yet"
+    if choice is None or choice.artefact != config.default_model_filename:
+        return "the same on every CPU"
+    speeds = choice.speeds.get(f"{choice.artefact} {choice.engine}", {})
+    times = ", ".join(f"{speed:.2f} × FP32 at batch {batch}" for batch, speed in speeds.items())
+    lanes = ", ".join(f"{piece}: {speed:.2f} ×" for piece, speed in choice.lane_speeds.items() if piece)
+    return f"tuned here: {times or 'the only one that passed its gate'}" + (f"; pieces of {lanes}" if lanes else "")

@@ -1,0 +1,108 @@
+"""How many of what a machine gets: derived from its cores and its memory, each number with its reason.
+
+A committed config holds for every machine. What depends on the machine is written into the configs that a launch
+serves: worker processes of the first steps, threads of the networks, the length of queues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from tritonclient.grpc import model_config_pb2 as pb
+
+from server.backends.onnxruntime.options import THREADS
+from server.machine import Machine
+from server.repository import Repository
+
+STEP_WORKERS, ENGINE_THREADS, QUEUE_SIZE = "STEP_WORKERS", "ENGINE_THREADS", "QUEUE_SIZE"
+VARIABLES = (STEP_WORKERS, ENGINE_THREADS, QUEUE_SIZE)
+MOST_WORKERS = 16  # of one step
+WORKER_MB = 96  # measured: 70 to 90 of its own once it has read a few pictures
+QUEUED_MB = 2  # of a file that waits; most are smaller, a DICOM film is up to 16
+SHORTEST, LONGEST = 128, 1024  # requests in one queue
+
+
+class SizingError(ValueError):
+    """A number of the user's that cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One number of a launch.
+
+    Args:
+        name: the variable that overrides it.
+        value: 0 of ENGINE_THREADS: every core.
+        reason: where it comes from.
+    """
+
+    name: str
+    value: int
+    reason: str
+
+
+def numbers(machine: Machine, repository: Repository, needed: Iterable[str], given: Mapping[str, str]) -> list[Number]:
+    """What this machine gets.
+
+    Args:
+        machine: to serve on.
+        repository: as it will be served.
+        needed: the models to load.
+        given: by variable: what the user wants instead; "" is nothing.
+
+    Raises:
+        SizingError: such a value is no number above 0.
+    """
+    steps = [name for name in needed if _is_step(repository.configs[name])]
+    room = machine.memory_mb // 4 // WORKER_MB // max(1, len(steps))
+    workers = max(1, min(machine.cores, MOST_WORKERS, room))
+    queue = max(SHORTEST, min(LONGEST, machine.memory_mb // 8 // QUEUED_MB))
+    derived = [
+        Number(
+            STEP_WORKERS,
+            workers,
+            f"of each first step: one a core ({machine.cores}), at most {MOST_WORKERS}, and at most {max(1, room)}, so "
+            f"that workers of {WORKER_MB} MB for {len(steps)} steps fit into a quarter of the memory",
+        ),
+        Number(ENGINE_THREADS, 0, f"of each network: all {machine.cores} cores, before the reading of files"),
+        Number(
+            QUEUE_SIZE,
+            queue,
+            f"requests that may wait for a step or a network: an eighth of the memory at {QUEUED_MB} MB a file, from "
+            f"{SHORTEST} to {LONGEST}; further ones are refused at once",
+        ),
+    ]
+    return [_overridden(number, given.get(number.name, "")) for number in derived]
+
+
+def sized(repository: Repository, numbers: Iterable[Number]) -> Repository:
+    """The same with these numbers in its configs."""
+    values = {number.name: number.value for number in numbers}
+    return replace(repository, configs={name: _config(one, values) for name, one in repository.configs.items()})
+
+
+def _config(config: pb.ModelConfig, values: Mapping[str, int]) -> pb.ModelConfig:
+    own = pb.ModelConfig()
+    own.CopyFrom(config)
+    if _is_step(config):
+        own.instance_group[0].count = values[STEP_WORKERS]
+    if config.backend == "onnxruntime" and values[ENGINE_THREADS]:
+        own.parameters[THREADS].string_value = str(values[ENGINE_THREADS])
+    if config.HasField("dynamic_batching"):
+        own.dynamic_batching.default_queue_policy.max_queue_size = values[QUEUE_SIZE]
+    return own
+
+
+def _is_step(config: pb.ModelConfig) -> bool:
+    """Whether it reads what callers send: the python models that take bytes, and wait in a queue of their own."""
+    takes_bytes = any(tensor.data_type == pb.TYPE_STRING for tensor in config.input)
+    return config.backend == "python" and takes_bytes and config.HasField("dynamic_batching")
+
+
+def _overridden(number: Number, text: str) -> Number:
+    if not text:
+        return number
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise SizingError(f"{number.name}: expected a whole number above 0, got {text!r}")
+    return Number(number.name, int(text), f"as {number.name} says")
