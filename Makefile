@@ -17,12 +17,16 @@ URL ?=
 METRICS ?=
 DATA ?=
 RUNS ?=
+CHECKPOINT ?=
+STEP_WORKERS ?=
+ENGINE_THREADS ?=
+QUEUE_SIZE ?=
 PROFILE ?= cpu
-export CHECKPOINTS PICTURES FOLDERS REPORT SLO URL METRICS DATA RUNS MODELS PROFILE PRECISION SERVER_TENSORRT HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REMOTE VERBOSE
+export CHECKPOINTS PICTURES FOLDERS REPORT SLO URL METRICS DATA RUNS MODELS PROFILE STEP_WORKERS ENGINE_THREADS QUEUE_SIZE PRECISION SERVER_TENSORRT HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REMOTE VERBOSE
 
 EXPORT := $(BIN)/python -m export models
 
-.PHONY: help setup export calibrate tune engines serve load bench test check clean
+.PHONY: help setup export calibrate tune engines serve explain load bench peers overload soak test check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +54,18 @@ load: $(VENV)/.load ## hold a server to benchmarks/slo.toml: 100 users, p95 < 50
 bench: $(VENV)/.load ## what the cores could do, and how much of it reaches callers (MODELS=a,b DATA=dir RUNS=n)
 	@$(EXPORT) && $(BIN)/python -m benchmarks.limit
 
+peers: $(VENV)/.load ## the same model in FastAPI, LitServe, BentoML, MLServer, Ray Serve, TorchServe, plain Triton (CHECKPOINT=file DATA RUNS)
+	@$(BIN)/python -m benchmarks.peers install && $(BIN)/python -m benchmarks.peers compare --checkpoint '$(CHECKPOINT)'
+
+overload: $(VENV)/.load ## ten times as many calls as it can answer, for a minute (MODELS=name DATA RUNS)
+	@$(EXPORT) && $(BIN)/python -m benchmarks.strain overload
+
+soak: $(VENV)/.load ## four fifths of what it can answer, for half an hour (MODELS=name DATA)
+	@$(EXPORT) && $(BIN)/python -m benchmarks.strain soak
+
+explain: $(VENV)/.serve ## what a launch on this machine would use, why, and what changes it
+	@$(BIN)/python -m server explain
+
 test: $(VENV)/.serve $(VENV)/.export $(VENV)/.load $(VENV)/.test ## check, then every test that needs no GPU (ARGS='-k name')
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest $(ARGS)
@@ -57,6 +73,7 @@ test: $(VENV)/.serve $(VENV)/.export $(VENV)/.load $(VENV)/.test ## check, then 
 check: $(VENV)/.export $(VENV)/.load $(VENV)/.test ## lint, types, and that the committed repository is the generated one
 	$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
 	$(BIN)/python -m export repository --check && $(BIN)/python -m export cards --check
+	$(BIN)/python -m benchmarks.page check
 
 clean: ## remove .venv, artefacts and run-time files
 	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache build *.egg-info client/*.egg-info client/src/*.egg-info

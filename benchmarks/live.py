@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,7 @@ import psutil
 
 from benchmarks.ports import free_ports
 from medserve import Client
+from server.machine import Machine
 
 READY_S = 300.0
 
@@ -114,5 +115,6 @@ def machine() -> str:
     """What this is run on, in a line."""
     info = Path("/proc/cpuinfo").read_text("utf-8", "replace")
     names = {line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")}
-    memory = psutil.virtual_memory().total / 2**30
-    return f"{len(os.sched_getaffinity(0))} cores of {', '.join(sorted(names)) or 'an unnamed CPU'}, {memory:.0f} GB"
+    cpu, this = ", ".join(sorted(names)) or "an unnamed CPU", Machine.this()
+    versions = ", ".join(f"{name} {version(name)}" for name in ("nvidia-pytriton", "onnxruntime", "openvino"))
+    return f"{this.cores} cores of {cpu} ({' '.join(this.cpu)}), {this.memory_mb / 1024:.0f} GB; {versions}"

@@ -67,9 +67,10 @@ def file_to_pixels(sent: bytes, side: int, accepts: Accepts) -> NDArray[np.uint8
     content = file_bytes(sent)
     image = dicom_to_image(content, accepts) if is_dicom(content) else _picture(content)
     # A grey picture stays one channel until after the resize: the same numbers at a third of the work.
-    square = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
-    if not np.ptp(square, axis=(0, 1)).any():
+    resized = image.resize((side, side), Image.Resampling.BILINEAR)
+    if all(lowest == highest for lowest, highest in (band.getextrema() for band in resized.split())):
         raise Rejected(Reason.NO_CONTRAST, "expected a picture, got one colour in every pixel")
+    square = np.asarray(resized)
     return np.broadcast_to(square, (3, side, side)) if square.ndim == 2 else square.transpose(2, 0, 1)
 
 

@@ -14,15 +14,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from benchmarks.live import ServerEnded, machine
-from benchmarks.load import report
+from benchmarks.load import report, table
 from benchmarks.load.generator import Generator
 from benchmarks.load.slo import FILE, Campaign, Slo, SloError
 from benchmarks.load.target import Target, own_target
 from benchmarks.load.verdict import Judged, judged
 from benchmarks.load.watch import Watch
+from benchmarks.page.results import Load, write
 from medserve import Client
 
 
@@ -34,16 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = campaign.chosen([name for name in options.slo.split(",") if name])
         folder = options.out / time.strftime("%Y%m%d-%H%M%S")
         folder.mkdir(parents=True)
-        print(f"{machine()}; {options.runs or campaign.runs} runs of each\n\n{report.HEADER}", flush=True)
+        print(f"{machine()}; {options.runs or campaign.runs} runs of each\n\n{table.HEADER}", flush=True)
         results = []
         for slo in chosen:
             with _target(options, slo) as target:
                 results.append(_runs(Generator(campaign, options.data, folder), slo, target, options.runs))
-            print(report.row(results[-1]), flush=True)
+            print(table.row(results[-1]), flush=True)
     except (SloError, ServerEnded) as exc:
         print(f"load: {exc}", file=sys.stderr)
         return 1
-    (folder / "results.json").write_bytes(msgspec.json.encode({"machine": machine(), "results": results}))
+    write(Load(machine=machine(), results=results), folder, "results")
     (folder / "report.md").write_text(report.markdown(machine(), results), "utf-8")
     (folder / "report.html").write_text(report.html(machine(), results), "utf-8")
     missed = [f"{each.slo.name}: {sentence}" for each in results for sentence in each.missed]

@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 import matplotlib as mpl
 
+from benchmarks.load.table import HEADER, row, steps
 from benchmarks.load.verdict import Judged
 
 mpl.use("Agg")
@@ -17,10 +18,6 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-HEADER = (
-    "| | users | p50 ms | p95 ms | p99 ms | answers/s | refused | client CPU ms | kept |\n"
-    "|---|--:|--:|--:|--:|--:|--:|--:|---|"
-)
 
 
 def markdown(machine: str, results: Sequence[Judged]) -> str:
@@ -30,43 +27,6 @@ def markdown(machine: str, results: Sequence[Judged]) -> str:
     for each in results:
         lines += ["", f"### {each.slo.name}", "", *_missed(each), *steps(each)]
     return "\n".join(lines) + "\n"
-
-
-def row(each: Judged) -> str:
-    """One promise."""
-    limits = each.slo.limits()
-    figures = " | ".join(
-        f"{value:.0f}" + (f" (≤ {limits[name]:g})" if name in limits else "") for name, value in each.figures.items()
-    )
-    run = each.runs[-1]
-    cpu = run.client_cpu_s / max(1, run.offered) * 1e3
-    kept = "yes" if not each.missed else "**no**"
-    cells = (each.slo.name, each.slo.load, figures, f"{each.per_second:.1f}", run.refused.count, f"{cpu:.2f}", kept)
-    return f"| {' | '.join(map(str, cells))} |"
-
-
-def steps(each: Judged) -> list[str]:
-    """The last run's steps."""
-    served, run = each.served[-1], each.runs[-1]
-    lines = [
-        "| step | requests | mean batch | queue ms | input ms | compute ms | output ms |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for step in served.steps:
-        batch = step.requests / step.executions
-        lines.append(
-            f"| {step.name} | {step.requests} | {batch:.1f} | {step.queue_ms:.1f} | {step.input_ms:.2f} | "
-            f"{step.infer_ms:.1f} | {step.output_ms:.2f} |"
-        )
-    if served.cpu_s:
-        each_ms = {name: spent / max(1, run.offered) * 1e3 for name, spent in served.cpu_s.items()}
-        spent = ", ".join(
-            f"{name} {ms:.2f}" for name, ms in sorted(each_ms.items(), key=lambda one: -one[1]) if ms >= 0.01
-        )
-        lines += ["", f"CPU ms per call: {spent}; all of the server {sum(each_ms.values()):.2f}."]
-    if served.memory_mb is not None:
-        lines += [f"Memory of the server: {served.memory_mb:.0f} MB."]
-    return lines
 
 
 def html(machine: str, results: Sequence[Judged]) -> str:

@@ -19,19 +19,22 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgspec
-
 from benchmarks.live import ServerEnded, machine
-from benchmarks.peers.compare import TOLERANCES, Comparison, Turn, missed, table
+from benchmarks.load.slo import Campaign
+from benchmarks.load.traffic import items
+from benchmarks.page.results import Peers, write
+from benchmarks.peers.compare import TOLERANCES, Comparison
 from benchmarks.peers.environments import NotInstalled, install
+from benchmarks.peers.loop import IMAGE
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.reference import Reference
 from benchmarks.peers.registry import PEERS, select
+from benchmarks.peers.report import Turn, missed, table
 from benchmarks.peers.running import PeerError, listening, running
-from benchmarks.peers.task import VARIANTS, Variant
+from benchmarks.peers.task import SPEC, VARIANTS, Variant
 
 AT_ONCE = 16
-PICTURES = 24  # that are compared with; `check` takes five
+PICTURES = 24  # of the model's typical files, of `compare`; `check` takes five of any
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -69,8 +72,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     made["serve"].add_argument("variant", choices=VARIANTS)
     made["serve"].add_argument("--port", type=int, default=8100)
     made["serve"].add_argument("--workers", type=int, default=0, help="0: as the peer's documentation advises")
-    for name in ("check", "compare"):
-        made[name].add_argument("--pictures", type=Path, required=True)
+    made["check"].add_argument("--pictures", type=Path, required=True)
+    made["compare"].add_argument("--data", default=os.environ.get("DATA", ""), help="folder of sample data")
     made["compare"].add_argument("--rounds", type=int, default=int(os.environ.get("RUNS") or 3))
     made["compare"].add_argument("--out", type=Path, default=Path(".run/peers"))
     return parser.parse_args(arguments)
@@ -125,19 +128,17 @@ def _check(peers: Sequence[Peer], options: argparse.Namespace) -> int:
 
 
 def _compare(peers: Sequence[Peer], options: argparse.Namespace) -> int:
-    expected = _expected(options.pictures, Reference(options.repository), PICTURES)
-    comparison = Comparison(
-        options.repository, options.checkpoint, {file.read_bytes(): found for file, found in expected.items()}
-    )
+    data, reference = Path(options.data) if options.data else None, Reference(options.repository)
+    typical = [item[IMAGE] for item in items(Campaign.read().files[SPEC.name], data, PICTURES)]
+    expected = {picture: reference(picture) for picture in typical}
+    comparison = Comparison(options.repository, options.checkpoint, expected)
     print(f"{machine()}; {options.rounds} rounds by turns, {len(expected)} pictures", flush=True)
     try:
         turns = comparison.turns(peers, options.rounds, _tell)
     except (NotInstalled, PeerError, ServerEnded) as exc:
         print(f"peers: {exc}", file=sys.stderr)
         return 1
-    options.out.mkdir(parents=True, exist_ok=True)
-    file = options.out / f"peers-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    file.write_bytes(msgspec.json.encode({"machine": machine(), "turns": turns}))
+    file = write(Peers(machine=machine(), turns=turns), options.out, f"peers-{time.strftime('%Y%m%d-%H%M%S')}")
     found = missed(turns)
     print("\n".join(["", table(turns), "", *found, str(file)]))
     return 1 if found else 0

@@ -67,7 +67,7 @@ class Overload(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def measured(generator: Generator, target: Target, model: str, item: Item, *, one_each: bool) -> Overload:
+def measured(generator: Generator, target: Target, model: str, item: Item, seconds: int, *, one_each: bool) -> Overload:
     """Capacity, the minute, and what came after.
 
     Args:
@@ -75,6 +75,7 @@ def measured(generator: Generator, target: Target, model: str, item: Item, *, on
         target: a server that nobody else asks.
         model: to ask.
         item: that the probe sends.
+        seconds: of the overload.
         one_each: see Slo.
     """
     shares = {model: 1.0}
@@ -82,7 +83,7 @@ def measured(generator: Generator, target: Target, model: str, item: Item, *, on
     capacity, _ = generator.run(at_rest, target)
     slo = Slo(
         name="overload", models=shares, users=USERS, per_second=TIMES * capacity.per_second, one_each=one_each,
-        seconds=SECONDS, timeout_s=TIMEOUT_S, may_refuse=True, p95_ms=1e9,
+        seconds=seconds, timeout_s=TIMEOUT_S, may_refuse=True, p95_ms=1e9,
     )  # fmt: skip
     with Probe(target, model, item, TIMEOUT_S) as probe:
         time.sleep(QUIET_S)

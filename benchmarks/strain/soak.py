@@ -13,7 +13,7 @@ from benchmarks.load.target import Target
 from benchmarks.load.traffic import Item
 from benchmarks.strain.probe import Probe
 
-SHARE, CAPACITY_S, WARM_S = 0.8, 10, 20
+SHARE, SECONDS, CAPACITY_S, WARM_S = 0.8, 1800, 10, 20
 DRIFT, GROWTH = 0.10, 0.02
 
 

@@ -17,19 +17,10 @@ from benchmarks.load.traffic import items
 from benchmarks.load.verdict import judged
 from benchmarks.load.watch import Served, Step
 from export.models import all_specs
+from tests.benchmarks.runs import run
 
 CAMPAIGN = Campaign.read()
 SLO = CAMPAIGN.slo[0]
-
-
-def _run(answers: int = 100, *, latency_s: float = 0.1, checked: int | None = None, failed: str = "") -> Run:
-    recorder = Recorder(warm_s=1)
-    for number in range(answers):
-        recorder.answer(next(iter(SLO.models)), 1 + number / 10, latency_s)
-    if failed:
-        recorder.failure(failed)
-    counts = {"offered": answers, "checked": answers if checked is None else checked, "client_cpu_s": 1.0}
-    return of(recorder, SLO.name, list(SLO.models), 20, **counts)
 
 
 def _served() -> Served:
@@ -108,7 +99,7 @@ def test_workers_counts_add_up() -> None:
 
 
 def test_a_promise_that_is_kept() -> None:
-    result = judged(SLO, [_run()] * 3, [_served()] * 3)
+    result = judged(SLO, [run()] * 3, [_served()] * 3)
     assert not result.missed
     assert result.per_second == pytest.approx(5)
     text = report.markdown("a machine", [result])
@@ -118,22 +109,22 @@ def test_a_promise_that_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "said"),
+    ("found", "said"),
     [
-        (_run(0), "no call was answered"),
-        (_run(failed="WrongAnswer: another item's"), "1 × WrongAnswer"),
-        (_run(checked=99), "1 answers were not compared"),
-        (_run(latency_s=5.0), "p95: expected at most"),
+        (run(0), "no call was answered"),
+        (run(failed="WrongAnswer: another item's"), "1 × WrongAnswer"),
+        (run(checked=99), "1 answers were not compared"),
+        (run(latency_s=5.0), "p95: expected at most"),
     ],
 )
-def test_a_run_that_proves_nothing_or_is_slow_is_a_miss(run: Run, said: str) -> None:
-    runs = [run] * 2 + [_run()] if "p95" in said else [_run(), run, _run()]
+def test_a_run_that_proves_nothing_or_is_slow_is_a_miss(found: Run, said: str) -> None:
+    runs = [found] * 2 + [run()] if "p95" in said else [run(), found, run()]
     assert any(said in sentence for sentence in judged(SLO, runs, [_served()] * 3).missed)
 
 
 def test_a_model_that_nobody_asked_is_a_miss() -> None:
-    run = msgspec.structs.replace(_run(), models={**_run().models, "silent": Latency(0, 0, 0, 0, 0, 0)})
-    assert any("silent" in sentence for sentence in judged(SLO, [run], [_served()]).missed)
+    found = msgspec.structs.replace(run(), models={**run().models, "silent": Latency(0, 0, 0, 0, 0, 0)})
+    assert any("silent" in sentence for sentence in judged(SLO, [found], [_served()]).missed)
 
 
 def test_no_run_is_no_verdict() -> None:

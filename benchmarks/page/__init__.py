@@ -1,0 +1,1 @@
+"""docs/performance.md, out of the figures in benchmarks/results."""
