@@ -14,7 +14,8 @@ from benchmarks.strain.overload import Overload
 from benchmarks.strain.soak import Soak
 
 FOLDER = Path(__file__).resolve().parent.parent / "results"
-_LEFT_OUT = {"timeline": [], "buckets": [], "batches": {}}  # for pictures, not for tables: most of a file
+# For pictures, not for tables, and most of a file.
+_LEFT_OUT: dict[str, Any] = {"timeline": [], "buckets": [], "batches": {}}
 
 
 class ResultsError(ValueError):

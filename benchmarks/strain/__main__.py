@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else Soaks(machine=machine(), model=options.model, soak=soaks)
     )
     file = write(results, options.out, f"{options.command}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}")
-    missed = [sentence for each in (*overloads, *soaks) for sentence in each.missed()]
+    missed = [sentence for each in overloads for sentence in each.missed()]
+    missed += [sentence for each in soaks for sentence in each.missed()]
     print("\n".join([*missed, str(file)]))
     return 1 if missed else 0
 
