@@ -41,7 +41,10 @@ def test_all_profiles_have_the_same_tensors(spec: ModelSpec) -> None:
         assert (config.name, config.max_batch_size) == (spec.net, spec.max_batch)
         assert list(config.input) == list(first.input)
         assert list(config.output) == list(first.output)
-        assert config.dynamic_batching == first.dynamic_batching
+        own = config.dynamic_batching
+        assert own.default_queue_policy == first.dynamic_batching.default_queue_policy
+        on_gpu = config.instance_group[0].kind == pb.ModelInstanceGroup.KIND_GPU
+        assert own.max_queue_delay_microseconds == (profiles.GPU_DELAY_US if on_gpu else 0)
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.name)
