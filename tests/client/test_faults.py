@@ -13,7 +13,7 @@ from medserve.testing import FakeServer
 from tests.client.stub import Ports, films, listening, proxy
 
 TIMEOUT_S = 1.5
-LATE_S = 0.5
+LATE_S = 1.0  # a shared machine may look away for half a second
 Ask = Callable[..., Prediction]
 
 
