@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +23,9 @@ from benchmarks.load.crowd import Crowd
 from benchmarks.load.slo import FILE, Campaign
 
 MESSAGE = "medserve"  # what a worker tells the master, beside Locust's own figures
+END = "medserve-end"  # what the master tells its workers
 POLL_S = 0.1
+PATIENCE_S = 10.0  # beyond the time that a call may take
 
 if not os.environ.get("LOCUST_SKIP_MONKEY_PATCH"):
     raise SystemExit(
@@ -85,15 +88,42 @@ def _prepare(environment: Any, **_: object) -> None:
         # `quit`, not `quitting`: only then have the workers told the last of it.
         environment.events.quit.add_listener(lambda **_: _write(crowd, Path(options.out)))
     if isinstance(environment.runner, MasterRunner):
-        environment.events.worker_report.add_listener(lambda data, **_: crowd.add(data[MESSAGE]))
-        environment.runner.register_message(MESSAGE, lambda msg, **_: crowd.add(msg.data))
+        _lead(environment, crowd)
         return
     crowd.learn()
     gevent.spawn(_show, environment)
     if isinstance(environment.runner, WorkerRunner):
         environment.events.report_to_master.add_listener(lambda data, **_: data.update({MESSAGE: crowd.taken()}))
-        # Locust's last report leaves before the last callers are done.
         environment.events.test_stop.add_listener(lambda **_: environment.runner.send_message(MESSAGE, crowd.taken()))
+        environment.runner.register_message(END, lambda **_: environment.runner.stop(), concurrent=True)
+
+
+def _lead(environment: Any, crowd: Crowd) -> None:
+    """Adds up what the workers count. Locust's master gives them half a second at the end, and a call may take longer:
+    this one waits for each worker's last word."""
+    last: set[str] = set()
+
+    def hear(msg: Any, **_: object) -> None:
+        crowd.add(msg.data)
+        last.add(msg.node_id)
+
+    def end(**_: object) -> None:
+        environment.runner.send_message(END)
+        until = time.monotonic() + crowd.timeout_s + PATIENCE_S
+        while (awaited := _alive(environment.runner) - last) and time.monotonic() < until:
+            gevent.sleep(POLL_S)
+        if lost := awaited | {node.id for node in environment.runner.clients.missing}:
+            crowd.recorder.failed["a worker's last word is missing: it was lost, or its callers have not ended"] += len(
+                lost
+            )
+
+    environment.events.worker_report.add_listener(lambda data, **_: crowd.add(data[MESSAGE]))
+    environment.runner.register_message(MESSAGE, hear)
+    environment.events.test_stop.add_listener(end)
+
+
+def _alive(master: MasterRunner) -> set[str]:
+    return {node.id for node in master.clients.all} - {node.id for node in master.clients.missing}
 
 
 def _write(crowd: Crowd, file: Path) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -112,22 +117,58 @@ def test_nobody_there_is_said_so(slo_file: Path, tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_master_and_its_worker_measure_together(triton: Live, slo_file: Path, tmp_path: Path) -> None:
-    out, (port,) = tmp_path / "run.json", free_ports(1)
+@contextmanager
+def _cluster(triton: Live, slo_file: Path, out: Path) -> Iterator[tuple[subprocess.Popen[str], subprocess.Popen[str]]]:
+    """A master, and its one worker."""
+    (port,) = free_ports(1)
     common = [sys.executable, "-m", "locust", "--locustfile", "benchmarks/locustfile.py", "--host", triton.grpc_url]
     common += ["--slo", "quick", "--slo-file", str(slo_file), "--out", str(out), "--headless"]
-    own = {"cwd": ROOT, "env": os.environ | {"LOCUST_SKIP_MONKEY_PATCH": "1"}}
-    worker = subprocess.Popen([*common, "--worker", "--master-port", str(port)], stderr=subprocess.DEVNULL, **own)
+    own: dict[str, Any] = {"cwd": ROOT, "env": os.environ | {"LOCUST_SKIP_MONKEY_PATCH": "1"}, "text": True}
+    both = [
+        subprocess.Popen([*common, *role, str(port)], stderr=subprocess.PIPE, **own)
+        for role in (["--master", "--expect-workers", "1", "--master-bind-port"], ["--worker", "--master-port"])
+    ]
     try:
-        master = [*common, "--master", "--master-bind-port", str(port), "--expect-workers", "1"]
-        result = subprocess.run(master, capture_output=True, text=True, timeout=120, **own)
-        assert result.returncode == 0, result.stderr
+        yield both[0], both[1]
     finally:
+        for process in both:
+            process.kill()
+            process.communicate()
+
+
+def _under_way(triton: Live, before: int) -> None:
+    """Wait for the callers: the items are asked for first, one after the other, by the worker alone."""
+    until = time.monotonic() + 60
+    while triton.counts("solubility")[0] < before + 150:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_master_waits_for_its_workers_last_calls(triton: Live, slo_file: Path, tmp_path: Path) -> None:
+    out, before = tmp_path / "run.json", triton.counts("solubility")[0]
+    with _cluster(triton, slo_file, out) as (master, worker):
+        _under_way(triton, before)
+        time.sleep(2.5)
+        worker.send_signal(signal.SIGSTOP)  # at the end, for longer than Locust's own master waits
+        time.sleep(2.5)
+        worker.send_signal(signal.SIGCONT)
+        said = master.communicate(timeout=90)[1]
+        assert master.returncode == 0, said
         worker.wait(30)
     run = msgspec.json.decode(out.read_bytes(), type=Run)
     assert run.answered.count > 50
     assert run.client_cpu_s > 0
     assert not run.complaints()
+
+
+def test_a_worker_that_is_lost_spoils_the_run(triton: Live, slo_file: Path, tmp_path: Path) -> None:
+    out, before = tmp_path / "run.json", triton.counts("solubility")[0]
+    with _cluster(triton, slo_file, out) as (master, worker):
+        _under_way(triton, before)
+        worker.kill()
+        master.communicate(timeout=90)
+    run = msgspec.json.decode(out.read_bytes(), type=Run)
+    assert any("worker's last word is missing" in complaint for complaint in run.complaints())
 
 
 def test_another_items_answer_is_wrong(triton: Live) -> None:
