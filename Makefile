@@ -55,7 +55,9 @@ bench: $(VENV)/.load ## what the cores could do, and how much of it reaches call
 	@$(EXPORT) && $(BIN)/python -m benchmarks.limit
 
 peers: $(VENV)/.load ## the same model in FastAPI, LitServe, BentoML, MLServer, Ray Serve, TorchServe, plain Triton (CHECKPOINT=file DATA RUNS)
-	@$(BIN)/python -m benchmarks.peers install && $(BIN)/python -m benchmarks.peers compare --checkpoint '$(CHECKPOINT)'
+	@test -f '$(CHECKPOINT)' || { echo "make: CHECKPOINT: expected the file of chest_xray's weights, found none at '$(CHECKPOINT)'" >&2; exit 1; }
+	@$(EXPORT) --models chest_xray --checkpoints chest_xray='$(CHECKPOINT)'
+	@$(BIN)/python -m benchmarks.peers install; $(BIN)/python -m benchmarks.peers compare --checkpoint '$(CHECKPOINT)'
 
 overload: $(VENV)/.load ## ten times as many calls as it can answer, for a minute (MODELS=name DATA RUNS)
 	@$(EXPORT) && $(BIN)/python -m benchmarks.strain overload

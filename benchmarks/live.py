@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,9 +16,8 @@ import psutil
 
 from benchmarks.ports import free_ports
 from medserve import Client
-from server.machine import Machine
 
-READY_S = 300.0
+READY_S, STOP_S = 300.0, 60.0
 
 
 class ServerEnded(RuntimeError):
@@ -74,10 +73,17 @@ class Server:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
 
     def stop(self) -> None:
-        """Gracefully."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(60)
+        """Gracefully, and then at all events."""
+        if self._process is None:
+            return
+        family = _family(self._process.pid)
+        self._process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_S)
+        for left in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.kill()
+        self._process.wait()
 
     def wait_until_ready(self) -> None:
         """Raises ServerEnded: it ended, or READY_S passed."""
@@ -102,8 +108,11 @@ class Server:
 
     def memory_mb(self) -> float:
         """Of all its processes, pages that they share counted once."""
-        family = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
-        return sum(process.memory_full_info().pss for process in family if process.is_running()) / 1e6
+        found = 0.0
+        for process in _family(self.pid):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += process.memory_full_info().pss
+        return found / 1e6
 
     def _ready(self) -> bool:
         with Client(self.grpc_url) as client:
@@ -111,10 +120,10 @@ class Server:
         return health.ready and all(health.models.get(model, False) for model in self._models)
 
 
-def machine() -> str:
-    """What this is run on, in a line."""
-    info = Path("/proc/cpuinfo").read_text("utf-8", "replace")
-    names = {line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")}
-    cpu, this = ", ".join(sorted(names)) or "an unnamed CPU", Machine.this()
-    versions = ", ".join(f"{name} {version(name)}" for name in ("nvidia-pytriton", "onnxruntime", "openvino"))
-    return f"{this.cores} cores of {cpu} ({' '.join(this.cpu)}), {this.memory_mb / 1024:.0f} GB; {versions}"
+def _family(root: int) -> list[psutil.Process]:
+    """A process and all below it; none, if it has ended."""
+    try:
+        own = psutil.Process(root)
+        return [own, *own.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []

@@ -1,8 +1,9 @@
 """The load generator, for Locust. `make load` runs it; a cluster's load machines run it by themselves:
 
     LOCUST_SKIP_MONKEY_PATCH=1 locust -f benchmarks/locustfile.py --host grpc://server:8001 --slo mixed --headless \
-        --out run.json --master
+        --out run.json --master --expect-workers 2
     … the same with --worker --master-host … on each further machine.
+    python -m benchmarks.load --slo mixed --judge run.json
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 import threading
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,12 +23,15 @@ import msgspec
 from locust.runners import MasterRunner, WorkerRunner
 
 from benchmarks.load.crowd import Crowd
+from benchmarks.load.generator import BEGAN, ENDED
 from benchmarks.load.slo import FILE, Campaign
 
 MESSAGE = "medserve"  # what a worker tells the master, beside Locust's own figures
+LEARNT = "medserve-learnt"  # a worker is ready to ask
 END = "medserve-end"  # what the master tells its workers
 POLL_S = 0.1
 PATIENCE_S = 10.0  # beyond the time that a call may take
+LEARNING_S = 300.0  # that workers may take to ask for each item once
 
 if not os.environ.get("LOCUST_SKIP_MONKEY_PATCH"):
     raise SystemExit(
@@ -84,46 +90,83 @@ def _prepare(environment: Any, **_: object) -> None:
     (slo,) = campaign.chosen([options.slo])
     environment.crowd = crowd = Crowd(campaign, slo, options.host, Path(options.data) if options.data else None)
     environment.stop_timeout = crowd.timeout_s + 1
-    if not isinstance(environment.runner, WorkerRunner):
+    out, runner = Path(options.out), environment.runner
+    if not isinstance(runner, WorkerRunner):
         # `quit`, not `quitting`: only then have the workers told the last of it.
-        environment.events.quit.add_listener(lambda **_: _write(crowd, Path(options.out)))
-    if isinstance(environment.runner, MasterRunner):
-        _lead(environment, crowd)
+        environment.events.quit.add_listener(lambda **_: _write(crowd, out))
+    if isinstance(runner, MasterRunner):
+        Lead(environment, crowd, out)
         return
-    crowd.learn()
     gevent.spawn(_show, environment)
-    if isinstance(environment.runner, WorkerRunner):
+    learnt = crowd.learn()
+    environment.events.test_start.add_listener(lambda **_: _start(crowd, learnt, out))
+    if isinstance(runner, WorkerRunner):
         environment.events.report_to_master.add_listener(lambda data, **_: data.update({MESSAGE: crowd.taken()}))
-        environment.events.test_stop.add_listener(lambda **_: environment.runner.send_message(MESSAGE, crowd.taken()))
-        environment.runner.register_message(END, lambda **_: environment.runner.stop(), concurrent=True)
+        environment.events.test_stop.add_listener(lambda **_: runner.send_message(MESSAGE, crowd.taken()))
+        runner.register_message(END, lambda **_: runner.stop(), concurrent=True)
+    # Not one long wait: meanwhile a worker must tell its master that it lives.
+    while not learnt.done():
+        gevent.sleep(POLL_S)
+    learnt.result()
+    if isinstance(runner, WorkerRunner):
+        runner.send_message(LEARNT)
 
 
-def _lead(environment: Any, crowd: Crowd) -> None:
-    """Adds up what the workers count. Locust's master gives them half a second at the end, and a call may take longer:
-    this one waits for each worker's last word."""
-    last: set[str] = set()
+def _start(crowd: Crowd, learnt: Future[None], out: Path) -> None:
+    learnt.result()
+    _begin(crowd, out)
 
-    def hear(msg: Any, **_: object) -> None:
-        crowd.add(msg.data)
-        last.add(msg.node_id)
 
-    def end(**_: object) -> None:
-        environment.runner.send_message(END)
-        until = time.monotonic() + crowd.timeout_s + PATIENCE_S
-        while (awaited := _alive(environment.runner) - last) and time.monotonic() < until:
+def _begin(crowd: Crowd, out: Path) -> None:
+    """The clock; for whoever watches the server meanwhile, a file appears at either end of what is measured."""
+    crowd.start(out.with_suffix(BEGAN).touch, out.with_suffix(ENDED).touch)
+
+
+class Lead:
+    """What a master does: begin when all workers have learnt, add up what they count, and end when each has had its
+    last word. Locust's own master begins at once, and gives them half a second; a call may take longer.
+    """
+
+    def __init__(self, environment: Any, crowd: Crowd, out: Path) -> None:
+        self._environment, self._runner, self._crowd, self._out = environment, environment.runner, crowd, out
+        self._learnt: set[str] = set()
+        self._last: set[str] = set()
+        self._begun = False
+        self._runner.register_message(LEARNT, lambda msg, **_: self._learn(msg.node_id))
+        self._runner.register_message(MESSAGE, self._hear)
+        environment.events.worker_report.add_listener(lambda data, **_: crowd.add(data[MESSAGE]))
+        environment.events.test_start.add_listener(self._start)
+        environment.events.test_stop.add_listener(self._stop)
+
+    def _learn(self, worker: str) -> None:
+        self._learnt.add(worker)
+        if self._begun:  # what it asks is not what was planned, nor when
+            self._crowd.recorder.failed["a worker came too late: --expect-workers"] += 1
+
+    def _hear(self, msg: Any, **_: object) -> None:
+        self._crowd.add(msg.data)
+        self._last.add(msg.node_id)
+
+    def _start(self, **_: object) -> None:
+        self._wait(lambda: self._alive() - self._learnt, LEARNING_S)
+        self._begun = True
+        _begin(self._crowd, self._out)
+        self._environment.shape_class.reset_time()
+
+    def _stop(self, **_: object) -> None:
+        self._runner.send_message(END)
+        self._wait(lambda: self._alive() - self._last, self._crowd.timeout_s + PATIENCE_S)
+        if lost := self._learnt - self._last:
+            sentence = "a worker's last word is missing: it was lost, or its callers have not ended"
+            self._crowd.recorder.failed[sentence] += len(lost)
+
+    def _wait(self, awaited: Callable[[], set[str]], seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while awaited() and time.monotonic() < until:
             gevent.sleep(POLL_S)
-        if lost := awaited | {node.id for node in environment.runner.clients.missing}:
-            crowd.recorder.failed["a worker's last word is missing: it was lost, or its callers have not ended"] += len(
-                lost
-            )
 
-    environment.events.worker_report.add_listener(lambda data, **_: crowd.add(data[MESSAGE]))
-    environment.runner.register_message(MESSAGE, hear)
-    environment.events.test_stop.add_listener(end)
-
-
-def _alive(master: MasterRunner) -> set[str]:
-    return {node.id for node in master.clients.all} - {node.id for node in master.clients.missing}
+    def _alive(self) -> set[str]:
+        return {node.id for node in self._runner.clients.all} - {node.id for node in self._runner.clients.missing}
 
 
 def _write(crowd: Crowd, file: Path) -> None:
@@ -142,10 +185,5 @@ def _show(environment: Any) -> None:
             )  # fmt: skip
 
 
-def _start(environment: Any, **_: object) -> None:
-    environment.crowd.start()
-
-
 locust.events.init_command_line_parser.add_listener(_options)
 locust.events.init.add_listener(_prepare)
-locust.events.test_start.add_listener(_start)

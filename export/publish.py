@@ -143,7 +143,6 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
         export.parity.ParityError: the FP32 artefact does not compute what PyTorch computes.
     """
     from export import card as cards
-    from export import gate_report
     from export.loading import loaded_net
     from export.variants import variants
 
@@ -158,6 +157,8 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
             *variants(reference, calibrating, exported.path, trained=weights.trained, anyway=bool(order.anyway)),
         ]
         if order.report is not None:
+            from export import gate_report  # draws, with what takes seconds to import
+
             gate_report.write(order.report / spec.name, reference, found)
         good = [variant for variant in found if variant.file and (not variant.why or order.anyway)]
         card = Card(

@@ -21,12 +21,14 @@ import numpy as np
 
 from benchmarks.limit import report
 from benchmarks.limit.inprocess import InProcess
-from benchmarks.live import ServerEnded, machine
+from benchmarks.live import ServerEnded
 from benchmarks.load.generator import Generator
 from benchmarks.load.slo import Campaign, Slo, SloError
 from benchmarks.load.target import own_target
 from benchmarks.load.traffic import Item, items
+from benchmarks.options import add_data, add_runs, end_on_signals, models, positive
 from benchmarks.page.results import Limit, write
+from benchmarks.setting import Setting
 from export.models import all_specs
 from export.spec import ModelSpec
 from medserve import Client
@@ -40,41 +42,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 1 if a target is missed, or a run proves nothing."""
     options = _parser().parse_args(arguments)
     specs = all_specs()
-    print(f"{machine()}; {options.rounds} rounds by turns", flush=True)
+    end_on_signals()
+    names = models(options.models, [spec.name for spec in specs.values() if not spec.on_request])
+    setting = Setting.here(options.repository, options.data, names)
+    print(f"{setting}; {options.rounds} rounds by turns", flush=True)
     found: dict[str, list[report.Turn]] = {}
     missed: list[str] = []
+    started = time.strftime("%Y%m%d-%H%M%S")
     try:
-        for name in options.models.split(","):
+        for name in names:
             found[name] = _turns(specs[name], options)
+            file = write(Limit(setting=setting, models=found), options.out, f"limit-{started}")
             print("\n" + report.table(name, found[name]), flush=True)
             missed += report.missed(name, found[name])
     except (SloError, ServerEnded) as exc:
-        print(f"limit: {exc}", file=sys.stderr)
+        print(f"limit: {exc}; what was measured before is in {options.out}", file=sys.stderr)
         return 1
-    file = write(Limit(machine=machine(), models=found), options.out, f"limit-{time.strftime('%Y%m%d-%H%M%S')}")
     print("\n".join([*missed, str(file)]))
     return 1 if missed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = [spec.name for spec in all_specs().values() if not spec.on_request]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.limit", description=__doc__)
-    parser.add_argument("--models", default=os.environ.get("MODELS") or ",".join(names))
-    parser.add_argument("--users", default=",".join(map(str, USERS)))
-    parser.add_argument("--rounds", type=int, default=int(os.environ.get("RUNS") or 3))
+    parser.add_argument("--models", default=os.environ.get("MODELS", ""), help="names; none: all but those on request")
+    parser.add_argument("--users", type=_users, default=",".join(map(str, USERS)), help=f"{report.AT} among them")
+    add_runs(parser, "--rounds", "3", "by turns")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
-    parser.add_argument("--data", default=os.environ.get("DATA", ""), help="folder of sample data")
+    add_data(parser)
     parser.add_argument("--out", type=Path, default=Path(".run/limit"))
     return parser
+
+
+def _users(text: str) -> list[int]:
+    found = [positive(number) for number in text.split(",")]
+    if report.AT not in found:  # where the targets are
+        raise argparse.ArgumentTypeError(f"expected {report.AT} among them, got {text}")
+    return found
 
 
 def _turns(spec: ModelSpec, options: argparse.Namespace) -> list[report.Turn]:
     campaign = Campaign.read()
     sends: list[Literal["tensors", "files"]] = ["tensors", "files"] if spec.takes_one_picture else ["files"]
-    users = [int(number) for number in options.users.split(",")]
     slos = {
         (send, number): Slo(name=f"{send}-{number}", models={spec.name: 1}, users=number, send=send, p95_ms=1e9)
-        for number in users
+        for number in options.users
         for send in sends
     }
     data = Path(options.data) if options.data else None
@@ -101,7 +112,7 @@ def _check(spec: ModelSpec, work: InProcess, url: str, sent: Sequence[Item]) -> 
         float(np.abs(np.subtract(one, other, dtype=np.float64)).max())
         for one, other in zip(work.first_outputs(), answers, strict=True)
     )
-    if far > FAR:
+    if not far <= FAR:  # of NaN neither is true
         raise SloError(f"{spec.name}: expected the server's {output} within {FAR} of the engine's, got {far:.3f} apart")
 
 

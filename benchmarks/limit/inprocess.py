@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +19,9 @@ from export.spec import ModelSpec
 from report.answer import CPU_PROFILE
 from server.backends.onnxruntime.engine import open_engine
 from server.backends.onnxruntime.options import from_config
-from server.machine import usable_cores
+from server.machine import Machine, usable_cores
 from server.repository import Repository
+from server.sizing import numbers, sized
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -56,7 +58,9 @@ class InProcess:
     """
 
     def __init__(self, spec: ModelSpec, repository: Path, items: Sequence[Item]) -> None:
-        config = Repository.read(repository, CPU_PROFILE).configs[spec.net]
+        # As `python -m server` finds it: the same variables choose profile and threads.
+        read = Repository.read(repository, os.environ.get("PROFILE", CPU_PROFILE))
+        config = sized(read, numbers(Machine.this(), read, [spec.net], os.environ)).configs[spec.net]
         as_json = json_format.MessageToDict(config, preserving_proto_field_name=True)
         self._engine = open_engine(from_config(as_json, folder_of(spec, repository)))
         self._spec = spec

@@ -48,7 +48,7 @@ def missed(name: str, turns: Sequence[Turn]) -> list[str]:
     """Sentences; none: everything held."""
     found = [f"{name}: {turn.send} at {turn.users}: {each}" for turn in turns for each in turn.run.complaints()]
     for (send, users), those in _groups(turns):
-        if users == AT and (share := _share(those)) < TARGETS[send]:
+        if users == AT and not (share := _share(those)) >= TARGETS[send]:
             found.append(f"{name}: {send}: expected served ÷ limit of {TARGETS[send]} at {AT}, got {share:.2f}")
     return found
 
@@ -70,6 +70,6 @@ def _row(send: str, users: int, turns: Sequence[Turn]) -> str:
     server = sum(sum(turn.served.cpu_s.values()) for turn in turns) / calls * 1e3
     callers = sum(turn.run.client_cpu_s for turn in turns) / calls * 1e3
     nets = [step for turn in turns for step in turn.served.steps if step.name.endswith("_net")]
-    batch = sum(step.requests for step in nets) / max(1, sum(step.executions for step in nets))
+    batch = sum(step.items for step in nets) / max(1, sum(step.executions for step in nets))
     figures = (f"{rate:.1f}", f"{_share(turns):.2f}", f"{p50:.0f}", f"{p95:.0f}", f"{server:.2f}", f"{callers:.2f}")
     return f"| {send} | {users} | {' | '.join(figures)} | {batch:.1f} |"

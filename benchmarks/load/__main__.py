@@ -14,40 +14,65 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.live import ServerEnded, machine
+import msgspec
+import tritonclient.utils
+
+from benchmarks.live import ServerEnded
 from benchmarks.load import report, table
 from benchmarks.load.generator import Generator
+from benchmarks.load.run import Run
 from benchmarks.load.slo import FILE, Campaign, Slo, SloError
 from benchmarks.load.target import Target, own_target
 from benchmarks.load.verdict import Judged, judged
 from benchmarks.load.watch import Watch
+from benchmarks.options import add_data, add_runs, end_on_signals
+from benchmarks.options import models as options_models
 from benchmarks.page.results import Load, write
-from medserve import Client
+from benchmarks.setting import Setting
+from medserve import Client, MedServeError
+
+FAILURES = (
+    SloError,
+    ServerEnded,
+    MedServeError,
+    tritonclient.utils.InferenceServerException,
+    OSError,
+    msgspec.DecodeError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     options = _parser().parse_args(arguments)
+    end_on_signals()
     try:
         campaign = Campaign.read(options.slo_file)
-        chosen = campaign.chosen([name for name in options.slo.split(",") if name])
+        chosen = campaign.chosen([name for name in options.slo.split(",") if name], _named(options.models, campaign))
+        setting = Setting.here(
+            options.repository, options.data, [name for slo in chosen for name in slo.models], options.url
+        )
+        print(f"{setting}; {options.runs or campaign.runs} runs of each\n\n{table.HEADER}", flush=True)
         folder = options.out / time.strftime("%Y%m%d-%H%M%S")
         folder.mkdir(parents=True)
-        print(f"{machine()}; {options.runs or campaign.runs} runs of each\n\n{table.HEADER}", flush=True)
-        results = []
-        for slo in chosen:
-            with _target(options, slo) as target:
-                results.append(_runs(Generator(campaign, options.data, folder), slo, target, options.runs))
-            print(table.row(results[-1]), flush=True)
-    except (SloError, ServerEnded) as exc:
+    except (SloError, ValueError) as exc:
         print(f"load: {exc}", file=sys.stderr)
         return 1
-    write(Load(machine=machine(), results=results), folder, "results")
-    (folder / "report.md").write_text(report.markdown(machine(), results), "utf-8")
-    (folder / "report.html").write_text(report.html(machine(), results), "utf-8")
-    missed = [f"{each.slo.name}: {sentence}" for each in results for sentence in each.missed]
-    print("\n" + "\n".join([*missed, f"{len(results)} promises, {sum(bool(each.missed) for each in results)} missed"]))
-    print(folder / "report.html")
+    results, failed = [], []
+    for slo in chosen:
+        try:
+            results.append(_judged(options, campaign, slo, folder))
+        except FAILURES as exc:  # half an hour of other promises is not lost over it
+            failed.append(f"{slo.name}: {exc}")
+            print(f"load: {failed[-1]}", file=sys.stderr, flush=True)
+            continue
+        print(table.row(results[-1]), flush=True)
+        write(Load(setting=setting, results=results), folder, "results")
+    missed = [*failed, *(f"{each.slo.name}: {sentence}" for each in results for sentence in each.missed)]
+    if results:
+        (folder / "report.md").write_text(report.markdown(setting, results), "utf-8")
+        (folder / "report.html").write_text(report.html(setting, results), "utf-8")
+    kept = sum(not each.missed for each in results)
+    print("\n" + "\n".join([*missed, f"{len(chosen)} promises, {kept} kept", str(folder / "report.html")]))
     return 1 if missed else 0
 
 
@@ -55,27 +80,44 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     variable = os.environ.get
     parser.add_argument("--slo", default=variable("SLO", ""), help="names from the file, separated by commas")
+    parser.add_argument("--models", default=variable("MODELS", ""), help="only promises of these models")
     parser.add_argument("--slo-file", type=Path, default=FILE)
     parser.add_argument("--url", default=variable("URL", ""), help="grpc://…[,http://…] of a running server")
     parser.add_argument("--metrics", default=variable("METRICS", ""), help="URL of that server's metrics")
-    parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     parser.add_argument(
-        "--data", default=variable("DATA", ""), help="folder of sample data; without it, files are made"
+        "--judge", type=Path, nargs="+", default=[], metavar="RUN", help="what locust has written of the one promise"
     )
-    parser.add_argument("--runs", type=int, default=int(variable("RUNS") or 0), help="in the place of the file's")
+    parser.add_argument("--repository", type=Path, default=Path("model_repository"))
+    add_data(parser)
+    add_runs(parser, "--runs", None, "in the place of the file's")
     parser.add_argument("--out", type=Path, default=Path(".run/load"))
     return parser
+
+
+def _named(models: str, campaign: Campaign) -> list[str]:
+    return options_models(models, sorted({name for slo in campaign.slo for name in slo.models}))
+
+
+def _judged(options: argparse.Namespace, campaign: Campaign, slo: Slo, folder: Path) -> Judged:
+    if options.judge:
+        return judged(slo, [Run.read(file, slo.name) for file in options.judge], [])
+    with _target(options, slo) as target:
+        generator = Generator(campaign, options.data, folder)
+        numbers = range(1, (options.runs or campaign.runs) + 1)
+        found = [generator.run(slo, target, number) for number in numbers]
+    return judged(slo, [run for run, _ in found], [served for _, served in found])
 
 
 @contextlib.contextmanager
 def _target(options: argparse.Namespace, slo: Slo) -> Iterator[Target]:
     """The server at --url, or one of our own with just the models of this promise."""
     if options.url:
-        urls = {url.partition("://")[0]: url for url in options.url.split(",")}
+        urls = {url.partition("://")[0].removesuffix("s"): url for url in options.url.split(",")}
         if missing := {"grpc", slo.protocol} - set(urls):
             raise SloError(f"URL: {slo.name}: expected {' and '.join(missing)}://host:port in it, got {options.url}")
         _check_there(urls["grpc"], slo)
-        watch = Watch(urls["grpc"].removeprefix("grpc://"), options.metrics)
+        scheme, _, netloc = urls["grpc"].partition("://")
+        watch = Watch(netloc, options.metrics, tls=scheme == "grpcs")
         yield Target(urls, watch)
         watch.close()
         return
@@ -91,12 +133,6 @@ def _check_there(url: str, slo: Slo) -> None:
         raise SloError(f"URL: {slo.name}: expected a server that is ready at {url}: {health.reason}")
     if missing := [model for model in slo.models if not health.models.get(model)]:
         raise SloError(f"URL: {slo.name}: expected {', '.join(missing)} to be ready at {url}, got {health.models}")
-
-
-def _runs(generator: Generator, slo: Slo, target: Target, runs: int) -> Judged:
-    numbers = range(1, (runs or generator.campaign.runs) + 1)
-    found = [generator.run(slo, target, number) for number in numbers]
-    return judged(slo, [run for run, _ in found], [served for _, served in found])
 
 
 if __name__ == "__main__":

@@ -35,12 +35,14 @@ class Caller:
         url: of the server.
         send: see Slo.
         timeout_s: of each call.
+        batch: items of each call.
     """
 
-    def __init__(self, url: str, send: str, timeout_s: float) -> None:
+    def __init__(self, url: str, send: str, timeout_s: float, batch: int = 1) -> None:
         self._client = AsyncClient(url, timeout_s=timeout_s, retry=Retry(attempts=1))
         self._transport = connected_async(Address.read(url, None, None, None))
-        self._timeout_s = timeout_s
+        self._timeout_s, self._batch = timeout_s, batch
+        self.compared = 0  # calls whose every answer was found to be its item's
         self._ask = {"files": self._files, "probabilities": self._probabilities, "tensors": self._tensors}[send]
         self._tensor: dict[tuple[str, int], Tensor] = {}
         self._known: dict[tuple[str, int], Answer] = {}
@@ -67,17 +69,21 @@ class Caller:
                 raise WrongAnswer(f"{model}: expected items with different answers, {unlike} of {len(answers)} differ")
 
     async def call(self, model: str, place: int) -> float:
-        """Ask for one item; seconds that it took, the comparison not included.
+        """Ask for one item, or for a batch that begins with it; seconds that it took, the comparison not included.
 
         Raises:
             WrongAnswer: the server was asked the same before, and said otherwise.
             MedServeError: see `medserve.errors`.
         """
+        count = len(self._items[model])
+        places = [(place + further) % count for further in range(self._batch)]
         started = time.perf_counter()
-        found = await self._ask(model, place)
+        found = [await self._ask(model, place)] if self._batch == 1 else await self._several(model, places)
         took = time.perf_counter() - started
-        if not _alike(self._known[model, place], found):
-            raise WrongAnswer(f"{model}: an answer that is not this item's")
+        for one, answer in zip(places, found, strict=True):
+            if not _alike(self._known[model, one], answer):
+                raise WrongAnswer(f"{model}: an answer that is not this item's")
+        self.compared += 1
         return took
 
     @property
@@ -94,6 +100,20 @@ class Caller:
         return _checked(
             await self._client.predict(model, self._items[model][place]), await self._client.describe(model)
         )
+
+    async def _several(self, model: str, places: Sequence[int]) -> list[Answer]:
+        """One call of many items, all of which are in the answer."""
+        items = [self._items[model][place] for place in places]
+        tensors = tuple(
+            Tensor(name, "BYTES", (len(items), 1), b"".join(Tensor.of_bytes(name, item[name]).raw for item in items))
+            for name in items[0]
+        )
+        described = await self._client.describe(model)
+        asked = Infer(model, tensors, (*described.outputs, REPORT))
+        arrays = await self._transport.send(asked, self._timeout_s)
+        parts = [{name: array[at : at + 1] for name, array in arrays.items()} for at in range(len(items))]
+        names = list(items[0])
+        return [_checked(prediction(described, part, names, 0.0), described) for part in parts]
 
     async def _probabilities(self, model: str, place: int) -> Answer:
         tensors = tuple(Tensor.of_bytes(name, content) for name, content in self._items[model][place].items())

@@ -21,7 +21,7 @@ from benchmarks.load.caller import Caller, WrongAnswer
 from benchmarks.load.recorder import Recorder
 from benchmarks.load.slo import Campaign, Slo
 from benchmarks.load.traffic import items
-from medserve import MedServeError, Unavailable
+from medserve import MedServeError, Overloaded
 
 TIMEOUT_S = 30.0
 T = TypeVar("T")
@@ -53,24 +53,43 @@ class Crowd:
         self._items = {model: items(campaign.sent(slo, model), data) for model in slo.models}
         self._counts = Counter[str]()
         self._random = random.Random(time.time_ns())  # noqa: S311
-        self._started, self._cpu_s = time.perf_counter(), time.process_time()
-        self._until = 0.0
+        self._planned_s = sum(seconds for seconds, _ in campaign.phases(slo))
+        self._started, self._until = time.perf_counter(), 0.0
+        self._cpu_s: float | None = None  # while it is measured
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True, name="callers").start()
         self._caller: Caller = self._in_loop(self._made(url))
 
-    def learn(self) -> None:
+    def learn(self) -> Future[None]:
         """What the right answers are, before there is any load."""
-        self._in_loop(self._caller.learn(self._items))
+        return asyncio.run_coroutine_threadsafe(self._caller.learn(self._items), self._loop)
 
-    def start(self) -> None:
-        """The clock, and nothing counted yet."""
+    def start(self, began: Callable[[], object], ended: Callable[[], object]) -> None:
+        """The clock, and nothing counted yet.
+
+        Args:
+            began: called when the warm-up is over.
+            ended: called after the last measured second.
+        """
+        warm_s = self.campaign.warm(self.slo)
 
         def begin() -> None:
-            self._until = time.time() + sum(seconds for seconds, _ in self.campaign.phases(self.slo))
+            self._until = time.time() + self._planned_s
             self.recorder.clear()
             self._counts.clear()
-            self._started, self._cpu_s = time.perf_counter(), time.process_time()
+            self._caller.compared = 0
+            self._started = time.perf_counter()
+            self._loop.call_later(warm_s, measure)
+            self._loop.call_later(self._planned_s, end)
+
+        def measure() -> None:
+            self._cpu_s = time.process_time()
+            began()
+
+        def end() -> None:
+            self._count_cpu()
+            self._cpu_s = None
+            ended()
 
         self._at_once(begin)
 
@@ -83,10 +102,10 @@ class Crowd:
         """What was counted since it was last taken, for a master."""
 
         def take() -> dict[str, Any]:
-            now = time.process_time()
-            counts = {**self._counts, "cpu_ms": round((now - self._cpu_s) * 1e3)}
-            found = {"recorded": self.recorder.packed(), "counts": counts}
-            self._cpu_s = now
+            self._count_cpu()
+            self._counts["checked"] += self._caller.compared
+            self._caller.compared = 0
+            found = {"recorded": self.recorder.packed(), "counts": dict(self._counts)}
             self.recorder.clear()
             self._counts.clear()
             return found
@@ -100,20 +119,28 @@ class Crowd:
 
     def result(self) -> run.Run:
         """All of it."""
-        counts = self._counts + Counter(cpu_ms=round((time.process_time() - self._cpu_s) * 1e3))
-        if lost := counts["offered"] - counts["ended"]:
+        self.add(self.taken())
+        counts = self._counts
+        if lost := counts["begun"] - counts["ended"]:
             self.recorder.failed["never ended"] += lost
-        seconds = sum(seconds for seconds, _ in self.campaign.phases(self.slo)) - self.campaign.warm(self.slo)
+        if (short_s := self._planned_s - self._now_s) > 0:
+            self.recorder.failed[f"ended {short_s:.1f} s too early"] += 1
         return run.of(
             self.recorder,
             self.slo.name,
             list(self.slo.models),
-            seconds,
+            self._planned_s - self.campaign.warm(self.slo),
             offered=counts["offered"],
             checked=counts["checked"],
             client_cpu_s=counts["cpu_ms"] / 1e3,
             until=self._until,
         )
+
+    def _count_cpu(self) -> None:
+        if self._cpu_s is not None:
+            now = time.process_time()
+            self._counts["cpu_ms"] += round((now - self._cpu_s) * 1e3)
+            self._cpu_s = now
 
     async def _wait(self, stopped: threading.Event) -> None:
         """Asks again as soon as it is answered: a closed loop."""
@@ -145,14 +172,14 @@ class Crowd:
         place = self._random.randrange(len(self._items[model]))
         begun = time.perf_counter() - waited_s
         failure: Exception | None = None
-        self._counts["offered"] += 1
+        self._counts["begun"] += 1
+        self._counts["offered"] += self.campaign.warm(self.slo) <= self._now_s < self._planned_s
         try:
             latency = await self._caller.call(model, place) + waited_s
             self.recorder.answer(model, self._now_s, latency)
-            self._counts["checked"] += 1
         except (MedServeError, WrongAnswer) as exc:
             latency, failure = time.perf_counter() - begun, exc
-            if isinstance(exc, Unavailable) and self.slo.may_refuse:
+            if isinstance(exc, Overloaded) and self.slo.may_refuse:  # its queues shed it; nobody there is no refusal
                 self.recorder.refusal(self._now_s, latency)
             else:
                 self.recorder.failure(f"{type(exc).__name__}: {exc}"[:200])
@@ -164,7 +191,7 @@ class Crowd:
         return time.perf_counter() - self._started
 
     async def _made(self, url: str) -> Caller:
-        return Caller(url, self.slo.send, self.timeout_s)
+        return Caller(url, self.slo.send, self.timeout_s, self.slo.batch)
 
     def _in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -15,6 +19,8 @@ from benchmarks.load.slo import Campaign, Slo, SloError
 from benchmarks.load.target import Target
 from benchmarks.load.watch import Served
 
+BEGAN, ENDED = ".began", ".ended"  # files that the load generator makes: from here, to here it is measured
+POLL_S = 0.02
 LOCUSTFILE = Path(__file__).resolve().parent.parent / "locustfile.py"
 
 
@@ -41,22 +47,45 @@ class Generator:
             number: of the run.
 
         Raises:
-            SloError: the load generator ended without figures; the message ends with its log's last line.
+            SloError: the load generator ended without figures, or before its time; the message ends with its log's
+                last line.
         """
         asked, out = self.folder / f"{slo.name}-{number}.slo.json", self.folder / f"{slo.name}-{number}.json"
         asked.write_bytes(msgspec.json.encode(msgspec.structs.replace(self.campaign, slo=(slo,))))
+        for earlier in (out, out.with_suffix(BEGAN), out.with_suffix(ENDED)):
+            earlier.unlink(missing_ok=True)
         command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--only-summary"]
+        command += ["--exit-code-on-error", "0"]  # refusals are counted by us
         command += ["--host", target.urls[slo.protocol], "--slo", slo.name, "--slo-file", str(asked), "--out", str(out)]
         command += ["--data", self.data] if self.data else []
-        target.watch.begin()
-        with out.with_suffix(".log").open("w") as log:
-            environment = os.environ | {"LOCUST_SKIP_MONKEY_PATCH": "1"}
-            subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
-        served = target.watch.end()
-        if not out.is_file():
+        with out.with_suffix(".log").open("w") as log, _locust(command, log) as locust:
+            if _appears(out.with_suffix(BEGAN), locust):
+                target.watch.begin()
+            served = target.watch.end() if _appears(out.with_suffix(ENDED), locust) else None
+            status = locust.wait()
+        if status or served is None or not out.is_file():
             lines = out.with_suffix(".log").read_text("utf-8", "replace").strip().splitlines()
             raise SloError(
-                f"{slo.name}: expected the load generator to end with figures, see {out.with_suffix('.log')}: "
-                f"{lines[-1] if lines else 'nothing said'}"
+                f"{slo.name}: expected the load generator to end with figures, got status {status}, see "
+                f"{out.with_suffix('.log')}: {lines[-1] if lines else 'nothing said'}"
             )
-        return msgspec.json.decode(out.read_bytes(), type=Run), served
+        return Run.read(out, slo.name), served
+
+
+@contextlib.contextmanager
+def _locust(command: Sequence[str], log: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """It ends with the block, whatever ends that. It reads no keys: Locust's change the load."""
+    environment = os.environ | {"LOCUST_SKIP_MONKEY_PATCH": "1"}
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _appears(file: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Whether it did before the process ended."""
+    while process.poll() is None and not file.exists():
+        time.sleep(POLL_S)
+    return file.exists()

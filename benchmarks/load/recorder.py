@@ -19,7 +19,8 @@ def histogram() -> HdrHistogram:
 
 
 class Recorder:
-    """Counts calls by the second in which they ended.
+    """Counts calls by the second in which they ended; after the last measured second too, where they were begun
+    before: a server that freezes must not lose its worst answers.
 
     Args:
         warm_s: what ends earlier is not counted.

@@ -12,6 +12,7 @@ import matplotlib as mpl
 
 from benchmarks.load.table import HEADER, row, steps
 from benchmarks.load.verdict import Judged
+from benchmarks.setting import Setting
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -20,20 +21,20 @@ from matplotlib.axes import Axes
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
-def markdown(machine: str, results: Sequence[Judged]) -> str:
+def markdown(setting: Setting, results: Sequence[Judged]) -> str:
     """A table of the promises, and for each what the server's time went into."""
-    lines = [f"Measured on {machine}; load generator and server on the same machine.", "", HEADER]
+    lines = [f"Measured on {setting}.", "", HEADER]
     lines += [row(each) for each in results]
     for each in results:
         lines += ["", f"### {each.slo.name}", "", *_missed(each), *steps(each)]
     return "\n".join(lines) + "\n"
 
 
-def html(machine: str, results: Sequence[Judged]) -> str:
+def html(setting: Setting, results: Sequence[Judged]) -> str:
     """The same with pictures, in one file that needs nothing else."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     sections = [{"result": each, "picture": _picture(each)} for each in results]
-    return environment.from_string(TEMPLATE.read_text("utf-8")).render(machine=machine, sections=sections)
+    return environment.from_string(TEMPLATE.read_text("utf-8")).render(setting=setting, sections=sections)
 
 
 def _missed(each: Judged) -> list[str]:
@@ -76,7 +77,7 @@ def _timeline(axes: Axes, each: Judged) -> None:
 
 
 def _batches(axes: Axes, each: Judged) -> None:
-    for step in each.served[-1].steps:
+    for step in each.served[-1].steps if each.served else []:
         sizes = sorted((int(size), count) for size, count in step.batches.items())
         axes.plot(
             [size for size, _ in sizes],
@@ -84,14 +85,16 @@ def _batches(axes: Axes, each: Judged) -> None:
             "o-",
             label=f"{step.name}: {step.queue_ms:.0f} ms in its queue",
         )
-    axes.set(xlabel="batch size", ylabel="runs", yscale="log", title="Batches, and queue time")
-    axes.legend(fontsize="small")
+    axes.set(xlabel="batch size", ylabel="runs", title="Batches, and queue time")
+    if each.served:
+        axes.set(yscale="log")
+        axes.legend(fontsize="small")
 
 
 def _cpu(axes: Axes, each: Judged) -> None:
-    served, run = each.served[-1], each.runs[-1]
-    spent = {**served.cpu_s, "load generator": run.client_cpu_s}
+    served = each.served[-1] if each.served else None
+    spent = {**(served.cpu_s if served else {}), "load generator": each.runs[-1].client_cpu_s}
     names = sorted(spent, key=lambda name: spent[name])
     axes.barh(names, [spent[name] for name in names])
-    share = "" if served.cpu_share is None else f"; nv_cpu_utilization {served.cpu_share:.0%}"
+    share = f"; nv_cpu_utilization {served.cpu_share:.0%}" if served and served.cpu_share is not None else ""
     axes.set(xlabel="CPU s", title="CPU of the last run" + share)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -45,12 +45,14 @@ class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         phases: (seconds, users) one after the other, instead of `users` for the whole time.
         send: "files": the client's default call; "probabilities": that output alone; "tensors": the network's own
             input, and a report.
+        batch: items of each call; more than one: as the protocol takes them, all outputs and reports.
         protocol: "grpc" or "http".
         size, as_they_are: of pictures, in the place of their model's.
         seconds, warm_s: that are measured, and before them; in the place of the file's.
         timeout_s: that a caller waits; None: the client's own default.
         may_refuse: whether the server may shed load; otherwise each refusal is a failure.
         p50_ms, p95_ms, p99_ms: at most; None: not promised.
+        items_per_second: answered, at least; None: not promised.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     one_each: bool = False
     phases: tuple[tuple[int, int], ...] = ()
     send: Literal["files", "probabilities", "tensors"] = "files"
+    batch: Annotated[int, msgspec.Meta(ge=1)] = 1
     protocol: Literal["grpc", "http"] = "grpc"
     size: tuple[int, int] | None = None
     as_they_are: bool = False
@@ -70,10 +73,13 @@ class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     p50_ms: Positive | None = None
     p95_ms: Positive | None = None
     p99_ms: Positive | None = None
+    items_per_second: Positive | None = None
 
     @property
     def load(self) -> str:
         """In a word or two."""
+        if self.batch > 1:
+            return f"{self.users} × {self.batch}"
         if self.per_second:
             return f"{self.per_second:g}/s" + f" of {self.users}" * self.one_each
         return " → ".join(str(users) for _, users in self.phases) or str(self.users)
@@ -107,12 +113,16 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for slo in found.slo:
             if missing := set(slo.models) - set(found.files) or not slo.models:
                 raise SloError(f"{path}: {slo.name}: expected models with files, got {missing}")
-            if not slo.limits():
-                raise SloError(f"{path}: {slo.name}: expected a limit (p50_ms, p95_ms, p99_ms), got none")
+            if not slo.limits() and slo.items_per_second is None:
+                raise SloError(
+                    f"{path}: {slo.name}: expected a limit (p50_ms, p95_ms, p99_ms, items_per_second), got none"
+                )
+            if slo.batch > 1 and slo.send != "files":
+                raise SloError(f'{path}: {slo.name}: batch: expected send = "files" beside it, got {slo.send}')
         return found
 
-    def chosen(self, names: Sequence[str]) -> list[Slo]:
-        """Those, or all.
+    def chosen(self, names: Sequence[str], models: Collection[str] = ()) -> list[Slo]:
+        """Those, or all that ask no other models than these.
 
         Raises:
             SloError: a name that is not in the file; the message lists those that are.
@@ -120,7 +130,12 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         known = {slo.name: slo for slo in self.slo}
         if unknown := [name for name in names if name not in known]:
             raise SloError(f"SLO: expected some of {', '.join(known)}; got {', '.join(unknown)}")
-        return [known[name] for name in names] or list(self.slo)
+        if names:
+            return [known[name] for name in names]
+        found = [slo for slo in self.slo if not models or set(slo.models) <= set(models)]
+        if not found:
+            raise SloError(f"MODELS: expected models with a promise, got {', '.join(models)}")
+        return found
 
     def sent(self, slo: Slo, model: str) -> dict[str, Files]:
         """What goes into each input of one of its models."""

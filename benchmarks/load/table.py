@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.load.verdict import Judged
 
 HEADER = (
-    "| | users | p50 ms | p95 ms | p99 ms | answers/s | refused | client CPU ms | kept |\n"
+    "| | users | p50 ms | p95 ms | p99 ms | items/s | refused | client CPU ms | kept |\n"
     "|---|--:|--:|--:|--:|--:|--:|--:|---|"
 )
 
@@ -24,27 +24,30 @@ def row(each: Judged) -> str:
 
 
 def steps(each: Judged) -> list[str]:
-    """The last run's steps."""
+    """The last run's steps; none where nobody watched the server."""
+    if not each.served:
+        return []
     served = each.served[-1]
     lines = [
         "| step | requests | mean batch | queue ms | input ms | compute ms | output ms |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for step in served.steps:
-        batch = step.requests / step.executions
+        batch = step.items / step.executions
         lines.append(
             f"| {step.name} | {step.requests} | {batch:.1f} | {step.queue_ms:.1f} | {step.input_ms:.2f} | "
             f"{step.infer_ms:.1f} | {step.output_ms:.2f} |"
         )
-    if served.cpu_s:
-        lines += ["", spent(each)]
+    lines += ["", spent(each)]
     if served.memory_mb is not None:
         lines += [f"Memory of the server: {served.memory_mb:.0f} MB."]
     return lines
 
 
 def spent(each: Judged) -> str:
-    """The last run's CPU time, by process."""
+    """The last run's CPU time, by process; "" where nobody watched."""
+    if not each.served or not each.served[-1].cpu_s:
+        return ""
     served, run = each.served[-1], each.runs[-1]
     each_ms = {name: seconds / max(1, run.offered) * 1e3 for name, seconds in served.cpu_s.items()}
     parts = sorted(each_ms.items(), key=lambda one: -one[1])

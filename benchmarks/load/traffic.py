@@ -27,19 +27,25 @@ def items(inputs: Mapping[str, Files], data: Path | None, count: int = COUNT) ->
     Raises:
         ValueError: neither a folder nor a table is given.
     """
-    columns = {name: _column(files, data, count) for name, files in inputs.items()}
+    # Two inputs of one model are not the same pictures: an answer of exchanged ones would be right.
+    columns = {name: _column(files, data, count, first * count) for first, (name, files) in enumerate(inputs.items())}
     return [{name: values[place % len(values)] for name, values in columns.items()} for place in range(count)]
 
 
-def _column(files: Files, data: Path | None, count: int) -> list[bytes]:
+def has_files(files: Files, data: Path) -> bool:
+    """Whether the sample data has real ones for this."""
+    return (data / files.table).is_file() if files.table else bool(pictures_below(data / files.folder))
+
+
+def _column(files: Files, data: Path | None, count: int, seed: int) -> list[bytes]:
     if files.table:
         return _texts(files, data, count)
     if not files.folder:
         raise ValueError(f"files: expected a folder or a table, got {files}")
-    folder = data / files.folder if data else None
-    if folder is None or not folder.is_dir():
-        return [_sized(picture(seed), files.size or (512, 512), files.format) for seed in range(count)]
-    paths = pictures_below(folder)
+    if data is None or not has_files(files, data):
+        made = (picture(number) for number in range(seed, seed + count))
+        return [_sized(content, files.size or (512, 512), files.format) for content in made]
+    paths = pictures_below(data / files.folder)
     if files.size is None:
         return [path.read_bytes() for path in _spread(paths, count)]
     as_they_are = [path for path in paths if _is(path, files)]
@@ -69,9 +75,8 @@ def _sized(content: bytes, size: tuple[int, int], format_: str) -> bytes:
 
 
 def _texts(files: Files, data: Path | None, count: int) -> list[bytes]:
-    table = data / files.table if data else None
-    if table is None or not table.is_file():
+    if data is None or not has_files(files, data):
         return [text.encode() for text in MOLECULES]
-    with table.open(encoding="utf-8", newline="") as lines:
+    with (data / files.table).open(encoding="utf-8", newline="") as lines:
         texts = [row[files.column].strip().encode() for row in csv.DictReader(lines)]
     return texts[:: max(1, len(texts) // count)][:count]

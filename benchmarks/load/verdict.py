@@ -18,9 +18,9 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         slo: the promise.
         runs: one after the other.
-        served: what the server did in each.
+        served: what the server did in each; none of runs that were made elsewhere.
         figures: quantile → milliseconds, the runs' median.
-        per_second: right answers, the runs' median.
+        per_second: items answered rightly, the runs' median.
         missed: sentences; none: it was kept.
     """
 
@@ -45,7 +45,9 @@ def judged(slo: Slo, runs: Sequence[Run], served: Sequence[Served]) -> Judged:
     missed += [
         f"{name}: expected at most {limit:g} ms, got {figures[name]:.0f} ms"
         for name, limit in slo.limits().items()
-        if figures[name] > limit
+        if not figures[name] <= limit
     ]
-    per_second = statistics.median(run.per_second for run in runs)
+    per_second = statistics.median(run.per_second for run in runs) * slo.batch
+    if slo.items_per_second and per_second < slo.items_per_second:
+        missed.append(f"items: expected at least {slo.items_per_second:g} a second, got {per_second:.0f}")
     return Judged(slo=slo, runs=list(runs), served=list(served), figures=figures, per_second=per_second, missed=missed)

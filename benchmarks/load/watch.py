@@ -18,13 +18,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         name: of a network, a first step, the report.
-        requests, executions: answered, and runs that it took.
+        requests, items, executions: answered, what was in them, and runs that it took.
         queue_ms, input_ms, infer_ms, output_ms: means.
         batches: size → runs.
     """
 
     name: str
     requests: int
+    items: int
     executions: int
     queue_ms: float
     input_ms: float
@@ -57,6 +58,7 @@ class Watch:
         metrics: URL of its metrics; "": none.
         cpu_s: of its processes; see `Server.cpu_s`.
         memory_mb: of its processes.
+        tls: with certificates that this machine trusts.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class Watch:
         metrics: str = "",
         cpu_s: Callable[[], Mapping[str, float]] = dict,
         memory_mb: Callable[[], float | None] = lambda: None,
+        *,
+        tls: bool = False,
     ) -> None:
-        self._client = tritonclient.grpc.InferenceServerClient(netloc)
+        self._client = tritonclient.grpc.InferenceServerClient(netloc, ssl=tls)
         self._metrics, self.cpu_s, self.memory_mb = metrics, cpu_s, memory_mb
         self._before: dict[str, dict[str, int]] = {}
         self._cpu_before: Mapping[str, float] = {}
@@ -94,7 +98,11 @@ class Watch:
     def _counted(self) -> dict[str, dict[str, int]]:
         found = {}
         for stats in self._client.get_inference_statistics().model_stats:
-            counted = {"requests": stats.inference_stats.success.count, "executions": stats.execution_count}
+            counted = {
+                "requests": stats.inference_stats.success.count,
+                "items": stats.inference_count,
+                "executions": stats.execution_count,
+            }
             for part in PARTS:
                 counted[part] = getattr(stats.inference_stats, part).ns
             counted |= {f"batch {each.batch_size}": each.compute_infer.count for each in stats.batch_stats}
@@ -122,6 +130,7 @@ def _step(name: str, before: Mapping[str, int], after: Mapping[str, int]) -> Ste
     return Step(
         name=name,
         requests=grown["requests"],
+        items=grown["items"],
         executions=grown["executions"],
         queue_ms=queue,
         input_ms=given,

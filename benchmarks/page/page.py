@@ -10,6 +10,7 @@ from benchmarks.limit import report as limit
 from benchmarks.load import table as load
 from benchmarks.page.results import Limit, Load, Overloads, Peers, Results, Soaks
 from benchmarks.peers import report as peers
+from benchmarks.setting import Setting
 from benchmarks.strain import report as strain
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "performance.md"
@@ -29,52 +30,54 @@ def text(results: Sequence[Results]) -> str:
         results: at most one of each kind.
     """
     by_kind = {type(found): found for found in results}
-    sections = [f"{write(by_kind[kind])}\n" for kind, write in _SECTIONS.items() if kind in by_kind]
-    return "\n".join([_HEAD, *sections])
+    sections = [f"{write(by_kind[kind])}\n" for kind, (write, _) in _SECTIONS.items() if kind in by_kind]
+    missing = [f"`{command}`" for kind, (_, command) in _SECTIONS.items() if kind not in by_kind]
+    told = [f"Not measured with this version: {', '.join(missing)}.\n"] if missing else []
+    return "\n".join([_HEAD, *told, *sections])
 
 
-def _section(title: str, command: str, machine: str, body: str, missed: Sequence[str]) -> str:
+def _section(title: str, command: str, setting: Setting, body: str, missed: Sequence[str]) -> str:
     told = "\n".join(f"- {sentence}" for sentence in missed) if missed else "Everything that was promised held."
-    return f"## {title}\n\n`{command}` on {machine}.\n\n{body}\n\nMissed:\n\n{told}".replace(
+    return f"## {title}\n\n`{command}` on {setting}.\n\n{body}\n\nMissed:\n\n{told}".replace(
         "Missed:\n\nEverything", "Everything"
     )
 
 
 def _load(found: Load) -> str:
     body = "\n".join([load.HEADER, *map(load.row, found.results)])
-    body += "\n\n" + "\n\n".join(f"`{each.slo.name}`: {load.spent(each)}" for each in found.results)
+    body += "\n\n" + "\n\n".join(f"`{each.slo.name}`: {spent}" for each in found.results if (spent := load.spent(each)))
     missed = [f"{each.slo.name}: {sentence}" for each in found.results for sentence in each.missed]
-    return _section("What callers get", "make load", found.machine, body, missed)
+    return _section("What callers get", "make load", found.setting, body, missed)
 
 
 def _limit(found: Limit) -> str:
     body = "\n\n".join(limit.table(name, turns) for name, turns in found.models.items())
     missed = [sentence for name, turns in found.models.items() for sentence in limit.missed(name, turns)]
-    return _section("How much of what the cores can do", "make bench", found.machine, body, missed)
+    return _section("How much of what the cores can do", "make bench", found.setting, body, missed)
 
 
 def _peers(found: Peers) -> str:
     return _section(
-        "Beside its peers", "make peers", found.machine, peers.table(found.turns), peers.missed(found.turns)
+        "Beside its peers", "make peers", found.setting, peers.table(found.turns), peers.missed(found.turns)
     )
 
 
 def _overload(found: Overloads) -> str:
     missed = [sentence for each in found.overload for sentence in each.missed()]
-    title = f"Ten times too many calls: {found.model}"
-    return _section(title, "make overload", found.machine, strain.overloads(found.overload), missed)
+    title = f"Ten times capacity: {found.model}"
+    return _section(title, "make overload", found.setting, strain.overloads(found.overload), missed)
 
 
 def _soak(found: Soaks) -> str:
     missed = [sentence for each in found.soak for sentence in each.missed()]
     title = f"Four fifths of capacity for long: {found.model}"
-    return _section(title, "make soak", found.machine, strain.soaks(found.soak), missed)
+    return _section(title, "make soak", found.setting, strain.soaks(found.soak), missed)
 
 
-_SECTIONS: Mapping[type, Callable[[Any], str]] = {
-    Load: _load,
-    Limit: _limit,
-    Peers: _peers,
-    Overloads: _overload,
-    Soaks: _soak,
+_SECTIONS: Mapping[type, tuple[Callable[[Any], str], str]] = {
+    Load: (_load, "make load"),
+    Limit: (_limit, "make bench"),
+    Peers: (_peers, "make peers"),
+    Overloads: (_overload, "make overload"),
+    Soaks: (_soak, "make soak"),
 }

@@ -10,7 +10,6 @@ compare [NAME…]       MedServe beside each of them, by turns
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -19,9 +18,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.live import ServerEnded, machine
+import numpy as np
+
+from benchmarks.live import ServerEnded
 from benchmarks.load.slo import Campaign
 from benchmarks.load.traffic import items
+from benchmarks.options import add_data, add_runs, end_on_signals
 from benchmarks.page.results import Peers, write
 from benchmarks.peers.compare import TOLERANCES, Comparison
 from benchmarks.peers.environments import NotInstalled, install
@@ -32,6 +34,7 @@ from benchmarks.peers.registry import PEERS, select
 from benchmarks.peers.report import Turn, missed, table
 from benchmarks.peers.running import PeerError, listening, running
 from benchmarks.peers.task import SPEC, VARIANTS, Variant
+from benchmarks.setting import Setting
 
 AT_ONCE = 16
 PICTURES = 24  # of the model's typical files, of `compare`; `check` takes five of any
@@ -66,17 +69,23 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name in ("install", "check", "settings", "compare"):
         made[name].add_argument("names", nargs="*", metavar="NAME", help=", ".join(PEERS))
     for name in ("serve", "check", "compare"):
-        made[name].add_argument("--checkpoint", type=Path, required=True)
+        made[name].add_argument("--checkpoint", type=_file, required=True)
         made[name].add_argument("--repository", type=Path, default=Path("model_repository"))
     made["serve"].add_argument("name", choices=list(PEERS))
     made["serve"].add_argument("variant", choices=VARIANTS)
     made["serve"].add_argument("--port", type=int, default=8100)
     made["serve"].add_argument("--workers", type=int, default=0, help="0: as the peer's documentation advises")
     made["check"].add_argument("--pictures", type=Path, required=True)
-    made["compare"].add_argument("--data", default=os.environ.get("DATA", ""), help="folder of sample data")
-    made["compare"].add_argument("--rounds", type=int, default=int(os.environ.get("RUNS") or 3))
+    add_data(made["compare"])
+    add_runs(made["compare"], "--rounds", "3", "by turns")
     made["compare"].add_argument("--out", type=Path, default=Path(".run/peers"))
     return parser.parse_args(arguments)
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"expected a file, found none at {text!r}")
+    return Path(text)
 
 
 def _install(peer: Peer) -> int:
@@ -128,20 +137,29 @@ def _check(peers: Sequence[Peer], options: argparse.Namespace) -> int:
 
 
 def _compare(peers: Sequence[Peer], options: argparse.Namespace) -> int:
+    end_on_signals()
     data, reference = Path(options.data) if options.data else None, Reference(options.repository)
     typical = [item[IMAGE] for item in items(Campaign.read().files[SPEC.name], data, PICTURES)]
     expected = {picture: reference(picture) for picture in typical}
-    comparison = Comparison(options.repository, options.checkpoint, expected)
-    print(f"{machine()}; {options.rounds} rounds by turns, {len(expected)} pictures", flush=True)
+    setting = Setting.here(options.repository, options.data, [SPEC.name])
+    print(f"{setting}; {options.rounds} rounds by turns, {len(expected)} pictures", flush=True)
+    turns: list[Turn] = []
+    failed: list[str] = []
+    name = f"peers-{time.strftime('%Y%m%d-%H%M%S')}"
     try:
-        turns = comparison.turns(peers, options.rounds, _tell)
-    except (NotInstalled, PeerError, ServerEnded) as exc:
-        print(f"peers: {exc}", file=sys.stderr)
-        return 1
-    file = write(Peers(machine=machine(), turns=turns), options.out, f"peers-{time.strftime('%Y%m%d-%H%M%S')}")
-    found = missed(turns)
-    print("\n".join(["", table(turns), "", *found, str(file)]))
-    return 1 if found else 0
+        for found in Comparison(options.repository, options.checkpoint, expected).turns(peers, options.rounds):
+            if isinstance(found, str):
+                failed.append(found)
+                print(found, file=sys.stderr, flush=True)
+                continue
+            turns.append(found)
+            _tell(found)
+            file = write(Peers(setting=setting, turns=turns), options.out, name)
+    except ServerEnded as exc:
+        failed.append(str(exc))
+    failed += missed(turns)
+    print("\n".join(["", *([table(turns), "", str(file)] if turns else []), *failed]))
+    return 1 if failed else 0
 
 
 def _tell(turn: Turn) -> None:
@@ -165,11 +183,12 @@ def _checked(
             answers += pool.map(lambda file: service.ask(file.read_bytes()), several)
         processes = service.processes()
         public = sorted({f"{address} ({process.name()})" for process in processes for address in listening(process)})
-    largest = max(
+    differences = [
         abs(one - other)
         for file, answer in zip([*asked, *several], answers, strict=True)
         for one, other in zip(answer, expected[file], strict=True)
-    )
+    ]
+    largest = float(np.max(differences))  # NaN, where one is
     said = f"largest Δp {largest:.1e} (at most {TOLERANCES[variant]:g}) in {len(answers)} answers"
     said += f"; {len(processes)} processes; {peer.version}"
     return largest <= TOLERANCES[variant] and not public, "; ".join([said, *public])

@@ -26,8 +26,9 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         users: of them.
-        seconds: measured.
-        answered: right answers.
+        seconds: from the end of the warm-up to the last answer: a service that takes as long as a window for each
+            answer is measured too.
+        answered: right answers in them.
         failed: sentence → how many.
         ended: calls that ended, the warm-up's too.
     """
@@ -40,7 +41,7 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def per_second(self) -> float:
-        return self.answered.count / self.seconds
+        return self.answered.count / self.seconds if self.answered.count else 0.0
 
 
 async def closed_loop(
@@ -53,33 +54,36 @@ async def closed_loop(
         expected: what is right, by picture.
         tolerance: of each probability.
         users: callers.
-        warm_s, seconds: that are not measured, and that are.
+        warm_s, seconds: that are not measured, and that calls are begun in.
     """
     latencies, failed, ended = histogram(), Counter[str](), 0
     pictures = list(expected)
-    start = time.perf_counter() + warm_s
+    start = last = time.perf_counter() + warm_s
 
     async def caller(number: int) -> None:
-        nonlocal ended
+        nonlocal ended, last
         turn = number
         while (began := time.perf_counter()) < start + seconds:
             picture = pictures[turn % len(pictures)]
             turn += 1
             try:
                 found = await ask(picture)
-                wrong = max(abs(one - other) for one, other in zip(found, expected[picture], strict=True)) > tolerance
-                complaint = "a wrong answer" if wrong else ""
+                pairs = zip(found, expected[picture], strict=True)
+                right = all(abs(one - other) <= tolerance for one, other in pairs)  # NaN is not
+                complaint = "" if right else "a wrong answer"
             except (MedServeError, aiohttp.ClientError, TimeoutError, ValueError, KeyError) as exc:
                 complaint = f"{type(exc).__name__}: {exc}"[:200]
             now = time.perf_counter()
             ended += 1
             if complaint:
                 failed[complaint] += 1
-            elif start <= now < start + seconds:
+            elif now >= start:
                 latencies.record_value(max(1, round((now - began) * 1e6)))
+                last = now
 
     await asyncio.gather(*(caller(number) for number in range(users)))
-    return Loop(users=users, seconds=seconds, answered=Latency.of(latencies), failed=dict(failed), ended=ended)
+    answered = Latency.of(latencies)
+    return Loop(users=users, seconds=last - start, answered=answered, failed=dict(failed), ended=ended)
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from export.models import all_specs
+from server.machine import usable_cores
 
 VARIABLE = "MEDSERVE_PEER_TASK"
 HOST = "127.0.0.1"
@@ -58,4 +59,4 @@ class Task:
         What PyTorch advises for several processes: docs.pytorch.org/docs/stable/notes/multiprocessing.html,
         "Avoid CPU oversubscription".
         """
-        return max(1, (os.cpu_count() or 1) // self.workers)
+        return max(1, usable_cores() // self.workers)

@@ -14,12 +14,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.live import ServerEnded, machine
+from benchmarks.live import ServerEnded
 from benchmarks.load.generator import Generator
 from benchmarks.load.slo import Campaign, SloError
 from benchmarks.load.target import own_target
 from benchmarks.load.traffic import items
+from benchmarks.options import add_data, add_runs, end_on_signals, positive
 from benchmarks.page.results import Overloads, Soaks, write
+from benchmarks.setting import Setting
 from benchmarks.strain import overload, report, soak
 
 CAMPAIGN = Campaign.read()
@@ -28,8 +30,10 @@ CAMPAIGN = Campaign.read()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 1 if something expected did not hold, or a run proves nothing."""
     options = _parser().parse_args(arguments)
+    end_on_signals()
     data = Path(options.data) if options.data else None
-    print(machine(), flush=True)
+    setting = Setting.here(options.repository, options.data, [options.model])
+    print(setting, flush=True)
     overloads: list[overload.Overload] = []
     soaks: list[soak.Soak] = []
     try:
@@ -49,13 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )
                 overloads.append(one)
                 print(report.overload_row([one]), flush=True)
-    except (SloError, ServerEnded, KeyError) as exc:
+    except (SloError, ServerEnded) as exc:
         print(f"strain: {exc}", file=sys.stderr)
         return 1
     results = (
-        Overloads(machine=machine(), model=options.model, overload=overloads)
+        Overloads(setting=setting, model=options.model, overload=overloads)
         if overloads
-        else Soaks(machine=machine(), model=options.model, soak=soaks)
+        else Soaks(setting=setting, model=options.model, soak=soaks)
     )
     file = write(results, options.out, f"{options.command}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}")
     missed = [sentence for each in overloads for sentence in each.missed()]
@@ -70,11 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     variable = os.environ.get
     parser.add_argument("command", choices=("overload", "soak"))
-    parser.add_argument("--model", default=variable("MODELS") or next(iter(CAMPAIGN.files)))
-    parser.add_argument("--runs", type=int, default=int(variable("RUNS") or 3), help="of overload, of each kind")
-    parser.add_argument("--seconds", type=int, help="measured, of each run: 60 of overload, 1800 of soak")
+    parser.add_argument(
+        "--model", choices=list(CAMPAIGN.files), default=variable("MODELS") or next(iter(CAMPAIGN.files))
+    )
+    add_runs(parser, "--runs", "3", "of overload, of each kind")
+    parser.add_argument("--seconds", type=positive, help="measured, of each run: 60 of overload, 1800 of soak")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
-    parser.add_argument("--data", default=variable("DATA", ""), help="folder of sample data")
+    add_data(parser)
     parser.add_argument("--out", type=Path, default=Path(".run/strain"))
     return parser
 

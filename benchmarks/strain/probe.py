@@ -40,7 +40,8 @@ class Probe:
     def __init__(self, target: Target, model: str, item: Item, timeout_s: float) -> None:
         self._target, self._model, self._item, self._timeout_s = target, model, item, timeout_s
         self._over = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._look()))
+        self._thread = threading.Thread(target=self._run)
+        self._error: Exception | None = None
         self.looks: list[Look] = []
         self.memory: list[tuple[float, float]] = []  # (seconds since 1970, MB)
 
@@ -53,6 +54,18 @@ class Probe:
     ) -> None:
         self._over.set()
         self._thread.join()
+        if self._error is not None and exc is None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._look())
+        except Exception as exc:  # raised where the block ends: half of what was to be seen is nothing
+            self._error = exc
+
+    def held(self, begin: float, end: float) -> list[float]:
+        """MB at each look between these, in seconds since 1970."""
+        return [mb for at, mb in self.memory if begin <= at < end]
 
     async def _look(self) -> None:
         client = AsyncClient(self._target.urls["grpc"], timeout_s=self._timeout_s, retry=Retry(attempts=1))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 
-from benchmarks.strain.overload import USERS, Overload
+from benchmarks.strain.overload import Overload
 from benchmarks.strain.soak import Soak
 
 OVERLOAD = (
-    "| callers | capacity/s | offered/s | answered/s | of capacity | of what the callers' CPU left | p95 ms "
-    "| refused/s | refused after ms: median, longest | failed | normal again after s | MB: first half, second |\n"
-    "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    "| callers | capacity/s | offered/s | × capacity | answered/s | of capacity | of what the callers' CPU left "
+    "| p95 ms | refused/s | refused after ms: median, longest | failed | normal again after s "
+    "| MB: first half, second |\n"
+    "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
 )
 SOAK = (
     "| s | capacity/s before, after | answered/s | p50 ms | p99 ms: first half, second | drift | MB: begin, end "
@@ -32,9 +33,10 @@ def overload_row(found: Sequence[Overload]) -> str:
         return statistics.median(figure(each) for each in found)
 
     cells = (
-        f"{USERS} at most" if found[0].one_each else "whoever comes",
+        found[0].kind,
         f"{median(lambda each: each.capacity.per_second):.1f}",
         f"{median(lambda each: each.run.offered / each.run.seconds):.0f}",
+        f"{median(lambda each: each.times):.1f}",
         f"{median(lambda each: each.run.per_second):.1f}",
         f"{median(lambda each: each.goodput):.2f}",
         f"{median(lambda each: each.goodput_of_rest):.2f}",

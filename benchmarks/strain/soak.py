@@ -23,7 +23,7 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         capacity: 100 callers who wait for their answers: before, and again after it: what the machine itself did.
         run: the long one.
-        memory_mb: at the beginning and at the end.
+        memory_mb: in the first and in the last tenth, medians; 0: nobody looked.
     """
 
     capacity: tuple[Run, Run]
@@ -34,16 +34,16 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
     def drift(self) -> float:
         """Of p99 from the first half to the second, as a share of the first's."""
         first, second = self.run.halves
-        return second.p99 / first.p99 - 1
+        return second.p99 / first.p99 - 1 if first.p99 else float("inf")
 
     @property
     def growth(self) -> float:
         """Of memory, as a share of the beginning's."""
-        return self.memory_mb[1] / self.memory_mb[0] - 1
+        return self.memory_mb[1] / self.memory_mb[0] - 1 if self.memory_mb[0] else float("inf")
 
     def missed(self) -> list[str]:
         """Sentences; none: the promise was kept."""
-        found = self.run.complaints()
+        found = [sentence for each in (*self.capacity, self.run) for sentence in each.complaints()]
         if self.drift >= DRIFT:
             p99s = " and then ".join(f"{half.p99:.0f} ms" for half in self.run.halves)
             found.append(f"p99: expected under {DRIFT:.0%} of drift, got {p99s}")
@@ -71,10 +71,7 @@ def measured(generator: Generator, target: Target, model: str, item: Item, secon
     with Probe(target, model, item, timeout_s=30) as probe:
         run, _ = generator.run(slo, target)
     after, _ = generator.run(at_rest, target, 2)
-    memory = [mb for at, mb in probe.memory if run.until - run.seconds <= at < run.until]
-    tenth = max(1, len(memory) // 10)
-    return Soak(
-        capacity=(before, after),
-        run=run,
-        memory_mb=(statistics.median(memory[:tenth]), statistics.median(memory[-tenth:])),
-    )
+    began, tenth = run.until - run.seconds, run.seconds / 10
+    parts = (probe.held(began, began + tenth), probe.held(run.until - tenth, run.until))
+    first, last = (statistics.median(part) if part else 0.0 for part in parts)
+    return Soak(capacity=(before, after), run=run, memory_mb=(first, last))

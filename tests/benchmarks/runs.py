@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from benchmarks.load.recorder import Recorder
 from benchmarks.load.run import Run, of
+from benchmarks.setting import Setting
+
+NOBODY = Setting(machine="3 cores of Nobody", code="abc", files="made files", weights="", server="", day="2026-01-01")
 
 
 def run(
@@ -18,6 +21,7 @@ def run(
     refused: int = 0,
     refused_s: float = 1.0,
     until: float = 0.0,
+    offered: int | None = None,
 ) -> Run:
     """Answers evenly over its seconds.
 
@@ -31,7 +35,7 @@ def run(
         failed: a sentence, once.
         refused: calls that were shed, after `refused_s`.
         refused_s: see refused.
-        until: see Run.
+        until, offered: see Run; None: as many as were answered.
     """
     recorder = Recorder(warm_s=1)
     for number in range(answers):
@@ -41,5 +45,9 @@ def run(
         recorder.refusal(1 + number / refused * seconds, refused_s)
     if failed:
         recorder.failure(failed)
-    counts = {"offered": answers, "checked": answers if checked is None else checked, "client_cpu_s": 1.0}
+    counts = {
+        "offered": answers if offered is None else offered,
+        "checked": answers if checked is None else checked,
+        "client_cpu_s": 1.0,
+    }
     return of(recorder, "s", [model], seconds, until=until, **counts)

@@ -39,11 +39,28 @@ def test_right_answers_are_counted_and_timed() -> None:
     assert not loop.failed
     assert loop.ended > loop.answered.count > 100
     assert 9 < loop.answered.p50 < 50
-    assert loop.per_second == loop.answered.count / 0.5
+    assert 0.49 < loop.seconds < 0.6
+    assert loop.per_second == loop.answered.count / loop.seconds
+
+
+def test_answers_that_take_longer_than_the_window_are_measured() -> None:
+    async def slow(picture: bytes) -> Sequence[float]:
+        await asyncio.sleep(0.4)
+        return EXPECTED[picture]
+
+    loop = asyncio.run(closed_loop(slow, EXPECTED, 0.01, 10, 0.1, 0.1))
+    assert loop.answered.count == 10
+    assert 20 < loop.per_second < 40
+
+
+async def _nan(picture: bytes) -> Sequence[float]:
+    await asyncio.sleep(0.01)
+    return [float("nan"), EXPECTED[picture][1]]
 
 
 @pytest.mark.parametrize(
-    ("ask", "said"), [(_swapped, "a wrong answer"), (_broken, "HTTP 500"), (_short, "ValueError: zip()")]
+    ("ask", "said"),
+    [(_nan, "a wrong answer"), (_swapped, "a wrong answer"), (_broken, "HTTP 500"), (_short, "ValueError: zip()")],
 )
 def test_other_answers_are_failures(ask, said: str) -> None:
     loop = asyncio.run(closed_loop(ask, EXPECTED, 0.01, 2, 0.0, 0.2))

@@ -17,8 +17,12 @@ import msgspec
 import pytest
 
 from benchmarks.load.caller import Caller, WrongAnswer
+from benchmarks.load.crowd import Crowd
+from benchmarks.load.recorder import Recorder
 from benchmarks.load.run import Run
+from benchmarks.load.slo import Campaign
 from benchmarks.ports import free_ports
+from medserve import MedServeError, Overloaded, TimedOut, Unavailable
 from tests.serving.live import ROOT, Live
 
 FAST = """
@@ -45,6 +49,18 @@ models = { pneumonia = 1 }
 send = "tensors"
 users = 4
 p95_ms = 60000
+[[slo]]
+name = "batches"
+models = { solubility = 1 }
+users = 2
+batch = 64
+items_per_second = 1
+[[slo]]
+name = "slow"
+models = { solubility = 1 }
+users = 1
+batch = 2
+items_per_second = 1000000
 [[slo]]
 name = "http"
 models = { solubility = 3, pneumonia = 1 }
@@ -79,7 +95,7 @@ def _load(slo_file: Path, folder: Path, *arguments: str) -> subprocess.Completed
 
 
 def test_a_campaign_measures_and_reports(triton: Live, slo_file: Path, tmp_path: Path) -> None:
-    result = _load(slo_file, tmp_path, "--url", triton.grpc_url, "--slo", "quick,tensors,arrivals")
+    result = _load(slo_file, tmp_path, "--url", triton.grpc_url, "--slo", "quick,tensors,arrivals,batches")
     assert result.returncode == 0, result.stdout + result.stderr
     (folder,) = tmp_path.iterdir()
     runs = {
@@ -92,7 +108,7 @@ def test_a_campaign_measures_and_reports(triton: Live, slo_file: Path, tmp_path:
     text = (folder / "report.md").read_text()
     assert "pneumonia_net" in text
     assert "solubility_net" in text
-    assert (folder / "report.html").read_text().count("data:image/png;base64,") == 3
+    assert (folder / "report.html").read_text().count("data:image/png;base64,") == 4
 
 
 def test_http_is_asked_for_as_grpc_is(triton: Live, slo_file: Path, tmp_path: Path) -> None:
@@ -101,7 +117,14 @@ def test_http_is_asked_for_as_grpc_is(triton: Live, slo_file: Path, tmp_path: Pa
     assert "| http |" in result.stdout
 
 
-@pytest.mark.parametrize(("slo", "said"), [("impossible", "p95: expected at most 0.001 ms"), ("impatient", "figures")])
+@pytest.mark.parametrize(
+    ("slo", "said"),
+    [
+        ("impossible", "p95: expected at most 0.001 ms"),
+        ("slow", "items: expected at least 1e+06 a second"),
+        ("impatient", "figures"),
+    ],
+)
 def test_what_is_missed_or_proves_nothing_ends_with_1(
     triton: Live, slo_file: Path, tmp_path: Path, slo: str, said: str
 ) -> None:
@@ -159,6 +182,10 @@ def test_a_master_waits_for_its_workers_last_calls(triton: Live, slo_file: Path,
     assert run.answered.count > 50
     assert run.client_cpu_s > 0
     assert not run.complaints()
+    judged = _load(slo_file, tmp_path / "judged", "--slo", "quick", "--judge", str(out))
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert f"{run.per_second:.1f}" in judged.stdout
+    assert _load(slo_file, tmp_path / "other", "--slo", "tensors", "--judge", str(out)).returncode == 1
 
 
 def test_a_worker_that_is_lost_spoils_the_run(triton: Live, slo_file: Path, tmp_path: Path) -> None:
@@ -169,6 +196,42 @@ def test_a_worker_that_is_lost_spoils_the_run(triton: Live, slo_file: Path, tmp_
         master.communicate(timeout=90)
     run = msgspec.json.decode(out.read_bytes(), type=Run)
     assert any("worker's last word is missing" in complaint for complaint in run.complaints())
+    judged = _load(slo_file, tmp_path / "judged", "--slo", "quick", "--judge", str(out))
+    assert judged.returncode == 1
+    assert "worker's last word is missing" in judged.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"), [(Overloaded("m: full"), 1), (Unavailable("m: nobody there"), 0), (TimedOut("m: late"), 0)]
+)
+def test_only_a_queue_refuses(slo_file: Path, error: MedServeError, refused: int) -> None:
+    campaign = Campaign.read(slo_file)
+    slo = msgspec.structs.replace(campaign.slo[0], may_refuse=True)
+    crowd = Crowd(campaign, slo, "grpc://127.0.0.1:1", None)
+    crowd.recorder = Recorder(0)
+
+    async def failing(model: str, place: int) -> float:
+        raise error
+
+    crowd._caller.call = failing  # type: ignore[method-assign]
+    asyncio.run(crowd._one())
+    assert sum(found.total_count for found in crowd.recorder.refused.values()) == refused
+    assert bool(crowd.recorder.failed) != bool(refused)
+
+
+def test_a_run_that_is_cut_short_says_so(slo_file: Path) -> None:
+    campaign = Campaign.read(slo_file)
+    crowd = Crowd(campaign, campaign.slo[0], "grpc://127.0.0.1:1", None)
+    crowd.start(lambda: None, lambda: None)
+    assert "1 × ended 4.0 s too early" in crowd.result().complaints()
+
+
+@pytest.mark.parametrize("arguments", [("--runs", "0"), ("--data", "nowhere"), ("--models", "abacus")])
+def test_what_would_measure_nothing_is_refused(slo_file: Path, tmp_path: Path, arguments: tuple[str, str]) -> None:
+    result = _load(slo_file, tmp_path, *arguments)
+    assert result.returncode != 0
+    assert arguments[1] in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_another_items_answer_is_wrong(triton: Live) -> None:

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks.load.slo import Slo
 from benchmarks.load.verdict import judged
 from benchmarks.load.watch import Served, Step
 from benchmarks.page.page import text
-from benchmarks.page.results import Load, Overloads, ResultsError, Soaks, kept, read, write
-from tests.benchmarks.runs import run
+from benchmarks.page.results import Limit, Load, Overloads, Peers, Results, ResultsError, Soaks, kept, read, write
+from benchmarks.setting import Setting
+from tests.benchmarks.runs import NOBODY, run
 from tests.benchmarks.test_strain import HELD, SURVIVED
 
-STEP = Step(name="net", requests=9, executions=3, queue_ms=1, input_ms=1, infer_ms=1, output_ms=1, batches={"3": 3})
+STEP = Step(
+    name="net", requests=9, items=9, executions=3, queue_ms=1, input_ms=1, infer_ms=1, output_ms=1, batches={"3": 3}
+)
 SERVED = Served(steps=[STEP], cpu_s={"tritonserver": 1.0}, cpu_share=None, memory_mb=10.0)
 SLO = Slo(name="m-100", models={"m": 1}, p95_ms=50)
-LOAD = Load(machine="3 cores of Nobody", results=[judged(SLO, [run()], [SERVED])])
+LOAD = Load(setting=NOBODY, results=[judged(SLO, [run()], [SERVED])])
 
 
 def test_the_page_has_each_kind_and_what_was_missed() -> None:
-    soaks = Soaks(machine="3 cores of Nobody", model="m", soak=[SURVIVED])
-    found = text([soaks, LOAD, Overloads(machine="3 cores of Nobody", model="m", overload=[HELD])])
-    assert found.index("What callers get") < found.index("Ten times too many") < found.index("Four fifths")
-    assert found.count("on 3 cores of Nobody.") == 3
+    soaks = Soaks(setting=NOBODY, model="m", soak=[SURVIVED])
+    found = text([soaks, LOAD, Overloads(setting=NOBODY, model="m", overload=[HELD])])
+    assert found.index("What callers get") < found.index("Ten times capacity") < found.index("Four fifths")
+    assert found.count("on 3 cores of Nobody; made files; commit abc; 2026-01-01.") == 3
+    assert "Not measured with this version: `make bench`, `make peers`." in found
     assert "- m-100: p95: expected at most 50 ms, got 100 ms" in found
     assert found.count("Everything that was promised held.") == 2
     assert "tritonserver 10.00; all of the server 10.00" in found
@@ -38,9 +43,54 @@ def test_kept_figures_make_the_same_page(tmp_path: Path) -> None:
     assert text([read(small)]) == text([LOAD])
 
 
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        Load(setting=NOBODY, results=[]),
+        Overloads(setting=NOBODY, model="m", overload=[]),
+        Soaks(setting=NOBODY, model="m", soak=[]),
+        Limit(setting=NOBODY, models={}),
+        Limit(setting=NOBODY, models={"m": []}),
+        Peers(setting=NOBODY, turns=[]),
+    ],
+)
+def test_nothing_is_no_result(tmp_path: Path, nothing: Results) -> None:
+    with pytest.raises(ResultsError, match="expected a benchmark's figures"):
+        write(nothing, tmp_path, "x")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"kind": "load"}', '{"kind": "nothing", "machine": ""}'])
 def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "x.json"
     file.write_text(content)
     with pytest.raises(ResultsError, match="expected a benchmark's figures"):
         read(file)
+
+
+def test_figures_of_one_machine_are_kept_side_by_side(tmp_path: Path) -> None:
+    other = Slo(name="other", models={"m": 1}, p95_ms=500)
+    later = Load(setting=NOBODY, results=[judged(other, [run(50)], [SERVED])])
+    elsewhere = Load(setting=msgspec.structs.replace(NOBODY, machine="1 core of Somebody"), results=later.results)
+    names = []
+    for number, each in enumerate((LOAD, later, elsewhere)):
+        small = read(kept(write(each, tmp_path / "run", str(number)), tmp_path / "results"))
+        assert isinstance(small, Load)
+        names.append([one.slo.name for one in small.results])
+    assert names == [["m-100"], ["m-100", "other"], ["other"]]
+
+
+def test_a_setting_says_what_the_figures_are_of(tmp_path: Path) -> None:
+    (tmp_path / "cxr").mkdir()
+    (tmp_path / "cxr" / "film.png").write_bytes(b"")
+    real = Setting.here(tmp_path, str(tmp_path), ["chest_xray"])
+    assert "real files" in str(real)
+    assert "untrained weights in chest_xray" in str(real)
+    assert "real files, but made ones for brain_ct" in str(
+        Setting.here(tmp_path, str(tmp_path), ["chest_xray", "brain_ct"])
+    )
+    there = Setting.here(tmp_path, "", ["chest_xray"], "grpc://gpu:8001")
+    assert str(there).startswith("the server at grpc://gpu:8001, the load generator on ")
+    assert "made files" in str(there)
+    assert not there.like(real)
+    assert real.like(msgspec.structs.replace(real, day="2026-01-02", files="made files"))

@@ -24,7 +24,9 @@ SLO = CAMPAIGN.slo[0]
 
 
 def _served() -> Served:
-    step = Step(name="net", requests=9, executions=3, queue_ms=1, input_ms=1, infer_ms=1, output_ms=1, batches={"3": 3})
+    step = Step(
+        name="net", requests=9, items=9, executions=3, queue_ms=1, input_ms=1, infer_ms=1, output_ms=1, batches={"3": 3}
+    )
     return Served(steps=[step], cpu_s={"tritonserver": 1.0}, cpu_share=None, memory_mb=10.0)
 
 
@@ -34,7 +36,7 @@ def test_every_model_has_files_and_every_light_one_a_promise() -> None:
     assert {name for slo in CAMPAIGN.slo for name in slo.models} == light
     for model, spec in all_specs().items():
         assert set(CAMPAIGN.files[model]) == {sent.name for sent in spec.step.inputs}
-    assert all(slo.p95_ms is not None for slo in CAMPAIGN.slo if not slo.may_refuse)
+    assert all(slo.p95_ms or slo.items_per_second for slo in CAMPAIGN.slo if not slo.may_refuse)
 
 
 FILES = "[files.m]\nx = {folder = 'f'}\n"
@@ -51,6 +53,7 @@ WHOLE = "[[slo]]\nname = 'a'\nmodels = {m = 1}\np50_ms = 1\n"
         (FILES + WHOLE.replace("p50_ms = 1", "p50_ms = 0"), "Expected"),
         (FILES + WHOLE.replace("p50", "p90"), "p90_ms"),
         (FILES + WHOLE + WHOLE, "twice"),
+        (FILES + WHOLE + "batch = 2\nsend = 'tensors'\n", "batch: expected send"),
         ("runs = 0\n" + FILES + WHOLE, "Expected"),
         ("runs = ", "slo.toml"),
     ],
@@ -73,13 +76,26 @@ def test_an_unknown_promise_is_named_with_the_known_ones() -> None:
         CAMPAIGN.chosen(["abacus"])
 
 
-def test_the_warm_up_is_not_counted_and_what_comes_late_neither() -> None:
+def test_a_server_that_stood_still_is_seen() -> None:
+    recorder = Recorder(warm_s=0)
+    for number in range(1000):
+        recorder.answer("m", number / 100, 0.25)  # ten seconds of a hundred, and then nothing for ten
+    for _ in range(100):
+        recorder.answer("m", 25.0, 15.0)
+    found = of(recorder, "s", ["m"], 20, offered=1100, checked=1100, client_cpu_s=0)
+    assert found.answered.p95 == pytest.approx(15000, rel=0.01)
+    assert found.per_second == 50
+    assert found.complaints() == ["nothing was answered for 10 s"]
+
+
+def test_the_warm_up_is_not_counted_and_what_comes_late_is_no_throughput() -> None:
     recorder = Recorder(warm_s=2)
     for now in (0.5, 1.9, 2.0, 3.5, 4.9, 5.1):
         recorder.answer("m", now, 0.25)
     found = of(recorder, "s", ["m"], 3, offered=6, checked=6, client_cpu_s=0)
     assert [second.answered.count for second in found.timeline] == [1, 1, 1]
-    assert found.answered.count == 3
+    assert (found.answered.count, found.late) == (4, 1)
+    assert found.per_second == 1
     assert found.answered.p50 == pytest.approx(250, rel=0.002)
 
 

@@ -41,6 +41,9 @@ SURVIVED = Soak(capacity=(run(), run()), run=run(2000, latency_s=0.1, later_s=0.
         ({"recovery_s": 2.25}, "recovery: expected within 2 s, got 2.2 s"),
         ({"recovery_s": float("inf")}, "got inf s"),
         ({"memory_mb": (100.0, 106.0)}, "memory: expected no growth"),
+        ({"memory_mb": (0.0, 0.0)}, "memory: expected no growth"),
+        ({"one_each": False, "run": run(95, refused=10, offered=890)}, "expected 10 times capacity, got 8.9"),
+        ({"one_each": False, "run": run(95, refused=10, offered=910)}, ""),
     ],
 )
 def test_an_overload_is_judged(change: dict[str, object], said: str) -> None:
@@ -56,6 +59,10 @@ def test_an_overload_is_judged(change: dict[str, object], said: str) -> None:
         ({"run": run(2000, latency_s=0.1, later_s=0.111)}, "p99: expected under 10%"),
         ({"run": run(2000, failed="x")}, "1 × x"),
         ({"memory_mb": (100.0, 102.1)}, "memory: expected under 2%"),
+        ({"memory_mb": (0.0, 0.0)}, "memory: expected under 2%"),
+        ({"capacity": (run(), run(failed="WrongAnswer: m"))}, "WrongAnswer"),
+        ({"capacity": (run(0), run())}, "no call was answered"),
+        ({"run": run(0)}, "p99: expected under 10%"),
     ],
 )
 def test_a_long_run_is_judged(change: dict[str, object], said: str) -> None:

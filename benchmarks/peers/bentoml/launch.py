@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from benchmarks.peers.peer import ROOT, Command, Peer, multipart
 from benchmarks.peers.task import HOST, Task
+from server.machine import usable_cores
 
 
 def start(task: Task, folder: Path) -> Command:
@@ -24,7 +24,7 @@ def _parse(answer: bytes) -> list[float]:
 
 
 _headers, _body = multipart("images")
-_CORES = os.cpu_count() or 1
+_CORES = usable_cores()
 PEER = Peer(
     name="bentoml",
     version="BentoML 1.4.40",

@@ -28,7 +28,7 @@ PEER = Peer(
     settings=(
         "max_batch_size=8, a power of two, batch_wait_timeout_s=0.01, the default: "
         "docs.ray.io/en/latest/serve/advanced-guides/dyn-req-batch.html",
-        "max_ongoing_requests=32: the default, 5, would hold batches below 8",
+        "max_ongoing_requests=128: all of a hundred callers; the default, 5, would hold batches below 8",
         "1 replica with num_cpus = both cores, from which Ray sets OMP_NUM_THREADS: "
         "docs.ray.io/en/latest/serve/resource-allocation.html",
     ),

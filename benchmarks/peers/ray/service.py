@@ -35,7 +35,7 @@ if __name__ == "__main__":
     deployment = serve.deployment(
         Service,
         num_replicas=task.workers,
-        max_ongoing_requests=4 * BATCH,
+        max_ongoing_requests=16 * BATCH,
         ray_actor_options={"num_cpus": task.threads},
         logging_config=QUIET,
     )

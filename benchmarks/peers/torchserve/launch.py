@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from string import Template
@@ -11,6 +10,7 @@ from benchmarks.peers.environments import program
 from benchmarks.peers.peer import RAW, Command, Peer, as_it_is, numbers
 from benchmarks.peers.task import Task
 from benchmarks.ports import free_ports
+from server.machine import usable_cores
 
 _MODEL = "peer"
 
@@ -45,5 +45,5 @@ PEER = Peer(
         "workers: from half the cores up to as many as there are, with torch.set_num_threads(1): "
         "docs.pytorch.org/serve/performance_guide.html, 'Concurrency and number of workers'",
     ),
-    workers={"documented": os.cpu_count() or 1, "engine": os.cpu_count() or 1},
+    workers={"documented": usable_cores(), "engine": usable_cores()},
 )
