@@ -25,6 +25,8 @@ LONGEST_QUEUE = 1024  # requests; a launch on a small machine writes less: serve
 # How long a request waits for others to be computed with. On a CPU they gather while others are at work: waiting gained
 # nothing with 1, 8 and 100 callers, and cost a lone one its millisecond. On a GPU it has not been measured.
 GPU_DELAY_US = 1000
+WARM_UP = (1, 8)  # batches, before a network is READY
+ATOMS = 8  # of a molecule of nothing
 _TYPES = {"BYTES": pb.TYPE_STRING, "UINT8": pb.TYPE_UINT8, "FP32": pb.TYPE_FP32}
 
 
@@ -74,7 +76,20 @@ def _net(spec: ModelSpec, kind: int) -> pb.ModelConfig:
     add_outputs(config, spec)
     add_output(config, spec.summary)
     config.instance_group.add(count=1, kind=kind)
+    for size in WARM_UP if not spec.on_request else ():
+        _warm_up(config, spec, min(size, spec.max_batch))
     return config
+
+
+def _warm_up(config: pb.ModelConfig, spec: ModelSpec, size: int) -> None:
+    """A batch of nothing before the network is READY: the first caller does not wait for what an engine does once."""
+    sample = config.model_warmup.add(name=f"batch of {size}", batch_size=size)
+    for tensor in spec.step.outputs:
+        sample.inputs[tensor.name].CopyFrom(
+            pb.ModelWarmup.Input(
+                data_type=_TYPES[tensor.dtype], dims=[dim if dim > 0 else ATOMS for dim in tensor.dims], zero_data=True
+            )
+        )
 
 
 def batching(delay_us: int = 0, preferred: tuple[int, ...] = ()) -> pb.ModelDynamicBatching:

@@ -47,6 +47,18 @@ def test_all_profiles_have_the_same_tensors(spec: ModelSpec) -> None:
         assert own.max_queue_delay_microseconds == (profiles.GPU_DELAY_US if on_gpu else 0)
 
 
+@pytest.mark.parametrize("spec", all_specs().values(), ids=lambda spec: spec.name)
+def test_a_network_that_is_not_on_request_is_warm_before_it_is_ready(spec: ModelSpec) -> None:
+    for config in _configs(spec, COMMITTED).values():
+        sizes = [sample.batch_size for sample in config.model_warmup]
+        assert sizes == ([] if spec.on_request else [1, 8])
+        for sample in config.model_warmup:
+            assert {name: each.data_type for name, each in sample.inputs.items()} == {
+                each.name: each.data_type for each in config.input
+            }
+            assert all(dim > 0 for each in sample.inputs.values() for dim in each.dims)
+
+
 @pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.name)
 def test_the_tensors_are_those_of_every_file(spec: ModelSpec, repository: Path, tmp_path: Path) -> None:
     config = _configs(spec, repository)["config"]
