@@ -17,7 +17,7 @@ from report.card import FILENAME, Card, CardError
 from server.machine import Machine
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_CODE = (":!benchmarks/results", ":!docs")
+NOT_CODE = (":!benchmarks/results", ":!*.md")  # figures of the same code stay comparable when they are committed
 VERSIONS = ("nvidia-pytriton", "onnxruntime", "openvino")
 
 
@@ -26,7 +26,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         machine: the load generator's, and the server's unless it is elsewhere.
-        code: the commit; "+": with changes.
+        code: the last commit that changed any; "+": with changes since.
         files: real ones, or made.
         weights: models whose weights are untrained.
         server: "" for one of its own; else its URL.
@@ -80,7 +80,7 @@ def _machine() -> str:
 
 def _code() -> str:
     try:
-        commit = _git("rev-parse", "--short", "HEAD")
+        commit = _git("log", "-1", "--format=%h", "--", ".", *NOT_CODE)
         return commit + "+" * bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", *NOT_CODE))
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
