@@ -16,11 +16,11 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def folder(text: str) -> str:
-    """Of sample data, or "" for none: a misspelt one must not become made files."""
+def folder(text: str) -> Path | None:
+    """Of sample data; "": none. A misspelt one must not become made files."""
     if text and not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"expected a folder of sample data, found none at {text}")
-    return text
+    return Path(text) if text else None
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,6 @@ from typing import Self
 
 import msgspec
 
-from benchmarks.load.slo import Campaign
-from benchmarks.load.traffic import has_files
 from report.card import FILENAME, Card, CardError
 from server.machine import Machine
 
@@ -41,12 +39,12 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     day: str
 
     @classmethod
-    def here(cls, repository: Path, data: str, models: Iterable[str], url: str = "") -> Self:
+    def here(cls, repository: Path, files: str, models: Iterable[str], url: str = "") -> Self:
         """Of this process.
 
         Args:
             repository: that is served.
-            data: folder of sample data; "": none.
+            files: see `benchmarks.load.traffic.told`.
             models: that are asked.
             url: of a server that was not started here; "": none.
         """
@@ -55,7 +53,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             machine=_machine(),
             code=_code(),
-            files=_files(data, asked),
+            files=files,
             weights=f"untrained weights in {', '.join(untrained)}" if untrained else "",
             server=url,
             day=datetime.now(UTC).date().isoformat(),
@@ -88,14 +86,6 @@ def _code() -> str:
 
 def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def _files(data: str, models: Iterable[str]) -> str:
-    if not data:
-        return "made files"
-    files = Campaign.read().files
-    made = [name for name in models if not all(has_files(one, Path(data)) for one in files[name].values())]
-    return f"real files, but made ones for {', '.join(made)}" if made else "real files"
 
 
 def _trained(repository: Path, model: str) -> bool:

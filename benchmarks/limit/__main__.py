@@ -19,15 +19,15 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from benchmarks.figures import write
 from benchmarks.limit import report
 from benchmarks.limit.inprocess import InProcess
 from benchmarks.live import ServerEnded
 from benchmarks.load.generator import Generator
 from benchmarks.load.slo import Campaign, Slo, SloError
 from benchmarks.load.target import own_target
-from benchmarks.load.traffic import Item, items
+from benchmarks.load.traffic import Item, items, told
 from benchmarks.options import add_data, add_runs, end_on_signals, models, positive
-from benchmarks.page.results import Limit, write
 from benchmarks.setting import Setting
 from export.models import all_specs
 from export.spec import ModelSpec
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     specs = all_specs()
     end_on_signals()
     names = models(options.models, [spec.name for spec in specs.values() if not spec.on_request])
-    setting = Setting.here(options.repository, options.data, names)
+    setting = Setting.here(options.repository, told(Campaign.read(), options.data, names), names)
     print(f"{setting}; {options.rounds} rounds by turns", flush=True)
     found: dict[str, list[report.Turn]] = {}
     missed: list[str] = []
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for name in names:
             found[name] = _turns(specs[name], options)
-            file = write(Limit(setting=setting, models=found), options.out, f"limit-{started}")
+            file = write(report.Limit(setting=setting, models=found), options.out, f"limit-{started}")
             print("\n" + report.table(name, found[name]), flush=True)
             missed += report.missed(name, found[name])
     except (SloError, ServerEnded) as exc:
@@ -88,8 +88,7 @@ def _turns(spec: ModelSpec, options: argparse.Namespace) -> list[report.Turn]:
         for number in options.users
         for send in sends
     }
-    data = Path(options.data) if options.data else None
-    sent = items(campaign.files[spec.name], data)
+    sent = items(campaign.files[spec.name], options.data)
     work = InProcess(spec, options.repository, sent)
     found = []
     with tempfile.TemporaryDirectory() as folder, own_target(options.repository, [spec.name]) as target:

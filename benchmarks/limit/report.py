@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
+from benchmarks.figures import SOME
 from benchmarks.limit.inprocess import Cost
 from benchmarks.load.run import Run
 from benchmarks.load.watch import Served
+from benchmarks.setting import Setting
 
 TARGETS = {"tensors": 0.85, "files": 0.80}  # served ÷ limit, at AT callers
 AT = 100
@@ -33,6 +36,13 @@ class Turn(msgspec.Struct, frozen=True):
         """Served ÷ limit."""
         limit = self.cost.tensors_per_second if self.send == "tensors" else self.cost.files_per_second
         return self.run.per_second / limit
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="limit"):
+    """`make bench`: turns by model."""
+
+    setting: Setting
+    models: Annotated[dict[str, Annotated[list[Turn], SOME]], SOME]
 
 
 def table(name: str, turns: Sequence[Turn]) -> str:

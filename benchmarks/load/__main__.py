@@ -17,17 +17,18 @@ from pathlib import Path
 import msgspec
 import tritonclient.utils
 
+from benchmarks.figures import write
 from benchmarks.live import ServerEnded
 from benchmarks.load import report, table
 from benchmarks.load.generator import Generator
 from benchmarks.load.run import Run
 from benchmarks.load.slo import FILE, Campaign, Slo, SloError
 from benchmarks.load.target import Target, own_target
-from benchmarks.load.verdict import Judged, judged
+from benchmarks.load.traffic import told
+from benchmarks.load.verdict import Judged, Load, judged
 from benchmarks.load.watch import Watch
 from benchmarks.options import add_data, add_runs, end_on_signals
 from benchmarks.options import models as options_models
-from benchmarks.page.results import Load, write
 from benchmarks.setting import Setting
 from medserve import Client, MedServeError
 
@@ -48,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         campaign = Campaign.read(options.slo_file)
         chosen = campaign.chosen([name for name in options.slo.split(",") if name], _named(options.models, campaign))
-        setting = Setting.here(
-            options.repository, options.data, [name for slo in chosen for name in slo.models], options.url
-        )
+        models = [name for slo in chosen for name in slo.models]
+        files = told(campaign, options.data, models)
+        setting = Setting.here(options.repository, files, models, options.url)
         print(f"{setting}; {options.runs or campaign.runs} runs of each\n\n{table.HEADER}", flush=True)
         folder = options.out / time.strftime("%Y%m%d-%H%M%S")
         folder.mkdir(parents=True)

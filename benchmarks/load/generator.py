@@ -30,12 +30,12 @@ class Generator:
 
     Args:
         campaign: what is sent, and for how long unless a promise says otherwise.
-        data: folder of sample data; "": none.
+        data: folder of sample data; None: files are made.
         folder: for each run's figures and log.
     """
 
     campaign: Campaign
-    data: str
+    data: Path | None
     folder: Path
 
     def run(self, slo: Slo, target: Target, number: int = 1) -> tuple[Run, Served]:
@@ -57,7 +57,7 @@ class Generator:
         command = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--headless", "--only-summary"]
         command += ["--exit-code-on-error", "0"]  # refusals are counted by us
         command += ["--host", target.urls[slo.protocol], "--slo", slo.name, "--slo-file", str(asked), "--out", str(out)]
-        command += ["--data", self.data] if self.data else []
+        command += ["--data", str(self.data)] if self.data else []
         with out.with_suffix(".log").open("w") as log, _locust(command, log) as locust:
             if _appears(out.with_suffix(BEGAN), locust):
                 target.watch.begin()

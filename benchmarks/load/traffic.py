@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.load.slo import Files
+from benchmarks.load.slo import Campaign, Files
 from export.samples import MOLECULES, picture, pictures_below
 
 COUNT = 48  # different items of a model: enough that no cache of the machine's holds them all
@@ -35,6 +35,18 @@ def items(inputs: Mapping[str, Files], data: Path | None, count: int = COUNT) ->
 def has_files(files: Files, data: Path) -> bool:
     """Whether the sample data has real ones for this."""
     return (data / files.table).is_file() if files.table else bool(pictures_below(data / files.folder))
+
+
+def told(campaign: Campaign, data: Path | None, models: Iterable[str]) -> str:
+    """Whether files of these models are real, in words."""
+    if data is None:
+        return "made files"
+    made = [
+        name
+        for name in dict.fromkeys(models)
+        if not all(has_files(files, data) for files in campaign.files[name].values())
+    ]
+    return f"real files, but made ones for {', '.join(made)}" if made else "real files"
 
 
 def _column(files: Files, data: Path | None, count: int, seed: int) -> list[bytes]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
+from benchmarks.figures import SOME
 from benchmarks.load.run import Run
 from benchmarks.load.slo import Slo
 from benchmarks.load.watch import Served
+from benchmarks.setting import Setting
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +33,13 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, float]
     per_second: float
     missed: list[str]
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="load"):
+    """`make load`: a promise each."""
+
+    setting: Setting
+    results: Annotated[list[Judged], SOME]
 
 
 def judged(slo: Slo, runs: Sequence[Run], served: Sequence[Served]) -> Judged:

@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.figures import FiguresError
 from benchmarks.page.page import PAGE, text
-from benchmarks.page.results import FOLDER, ResultsError, kept, read
+from benchmarks.page.results import FOLDER, kept, read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for file in options.files if options.command == "keep" else []:
             print(kept(file))
         found = text([read(file) for file in sorted(FOLDER.glob("*.json"))])
-    except ResultsError as exc:
+    except FiguresError as exc:
         print(f"page: {exc}", file=sys.stderr)
         return 1
     if options.command == "check":

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.limit import report as limit
+from benchmarks.limit.report import Limit
 from benchmarks.load import table as load
-from benchmarks.page.results import Limit, Load, Overloads, Peers, Results, Soaks
+from benchmarks.load.verdict import Load
+from benchmarks.page.results import Results
 from benchmarks.peers import report as peers
+from benchmarks.peers.report import Peers
 from benchmarks.setting import Setting
 from benchmarks.strain import report as strain
+from benchmarks.strain.overload import Overloads
+from benchmarks.strain.soak import Soaks
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "performance.md"
 _HEAD = """\

@@ -4,89 +4,31 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, cast
 
 import msgspec
 
-from benchmarks.limit.report import Turn as LimitTurn
-from benchmarks.load.verdict import Judged
-from benchmarks.peers.report import Turn as PeerTurn
-from benchmarks.setting import Setting
-from benchmarks.strain.overload import Overload
-from benchmarks.strain.soak import Soak
+from benchmarks.figures import FiguresError, decoded, write
+from benchmarks.limit.report import Limit
+from benchmarks.load.verdict import Load
+from benchmarks.peers.report import Peers
+from benchmarks.strain.overload import Overloads
+from benchmarks.strain.soak import Soaks
 
 FOLDER = Path(__file__).resolve().parent.parent / "results"
-SOME = msgspec.Meta(min_length=1)  # an empty series has kept every promise
 # For pictures, not for tables, and most of a file.
 _LEFT_OUT: dict[str, Any] = {"timeline": [], "buckets": [], "batches": {}}
-
-
-class ResultsError(ValueError):
-    """A file that no benchmark wrote."""
-
-
-class Load(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="load"):
-    """`make load`: a promise each."""
-
-    setting: Setting
-    results: Annotated[list[Judged], SOME]
-
-
-class Limit(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="limit"):
-    """`make bench`: turns by model."""
-
-    setting: Setting
-    models: Annotated[dict[str, Annotated[list[LimitTurn], SOME]], SOME]
-
-
-class Peers(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="peers"):
-    """`make peers`."""
-
-    setting: Setting
-    turns: Annotated[list[PeerTurn], SOME]
-
-
-class Overloads(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="overload"):
-    """`make overload`."""
-
-    setting: Setting
-    model: str
-    overload: Annotated[list[Overload], SOME]
-
-
-class Soaks(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="soak"):
-    """`make soak`."""
-
-    setting: Setting
-    model: str
-    soak: Annotated[list[Soak], SOME]
 
 
 Results = Load | Limit | Peers | Overloads | Soaks
 
 
 def read(file: Path) -> Results:
-    """Raises ResultsError: not of a benchmark's, or of an older one's."""
+    """Raises FiguresError: not a benchmark's, or an older one's."""
     try:
-        return _decoded(file.read_bytes(), file)
+        return cast(Results, decoded(file.read_bytes(), Results, file))
     except OSError as exc:
-        raise ResultsError(f"{file}: expected a benchmark's figures: {exc}") from exc
-
-
-def write(found: Results, folder: Path, name: str) -> Path:
-    """Whole, for people and pictures; returns the file.
-
-    Raises:
-        ResultsError: nothing was measured.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{name}.json"
-    content = msgspec.json.encode(found)
-    _decoded(content, file)
-    made = file.with_suffix(".part")
-    made.write_bytes(content)
-    made.replace(file)  # whole, or not at all: a disk may be full
-    return file
+        raise FiguresError(f"{file}: expected a benchmark's figures: {exc}") from exc
 
 
 def kept(file: Path, folder: Path = FOLDER) -> Path:
@@ -95,17 +37,9 @@ def kept(file: Path, folder: Path = FOLDER) -> Path:
     small = _without(msgspec.to_builtins(read(file)))
     target = folder / f"{small['kind']}.json"
     found: Results = msgspec.convert(small, Results)
-    with contextlib.suppress(ResultsError):  # there is none, or an older benchmark's
+    with contextlib.suppress(FiguresError):  # there is none, or an older benchmark's
         found = _joined(read(target), found)
     return write(found, folder, small["kind"])
-
-
-def _decoded(content: bytes, file: Path) -> Results:
-    try:
-        found: Results = msgspec.json.decode(content, type=Results)
-    except msgspec.DecodeError as exc:
-        raise ResultsError(f"{file}: expected a benchmark's figures: {exc}") from exc
-    return found
 
 
 def _joined(earlier: Results, later: Results) -> Results:

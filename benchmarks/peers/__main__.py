@@ -20,18 +20,18 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.figures import write
 from benchmarks.live import ServerEnded
 from benchmarks.load.slo import Campaign
-from benchmarks.load.traffic import items
+from benchmarks.load.traffic import items, told
 from benchmarks.options import add_data, add_runs, end_on_signals
-from benchmarks.page.results import Peers, write
 from benchmarks.peers.compare import TOLERANCES, Comparison
 from benchmarks.peers.environments import NotInstalled, install
 from benchmarks.peers.loop import IMAGE
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.reference import Reference
 from benchmarks.peers.registry import PEERS, select
-from benchmarks.peers.report import Turn, missed, table
+from benchmarks.peers.report import Peers, Turn, missed, table
 from benchmarks.peers.running import PeerError, listening, running
 from benchmarks.peers.task import SPEC, VARIANTS, Variant
 from benchmarks.setting import Setting
@@ -138,10 +138,10 @@ def _check(peers: Sequence[Peer], options: argparse.Namespace) -> int:
 
 def _compare(peers: Sequence[Peer], options: argparse.Namespace) -> int:
     end_on_signals()
-    data, reference = Path(options.data) if options.data else None, Reference(options.repository)
-    typical = [item[IMAGE] for item in items(Campaign.read().files[SPEC.name], data, PICTURES)]
+    campaign, reference = Campaign.read(), Reference(options.repository)
+    typical = [item[IMAGE] for item in items(campaign.files[SPEC.name], options.data, PICTURES)]
     expected = {picture: reference(picture) for picture in typical}
-    setting = Setting.here(options.repository, options.data, [SPEC.name])
+    setting = Setting.here(options.repository, told(campaign, options.data, [SPEC.name]), [SPEC.name])
     print(f"{setting}; {options.rounds} rounds by turns, {len(expected)} pictures", flush=True)
     turns: list[Turn] = []
     failed: list[str] = []

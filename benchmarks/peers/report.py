@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import msgspec
 
+from benchmarks.figures import SOME
 from benchmarks.peers.loop import Loop
+from benchmarks.setting import Setting
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +42,13 @@ class Turn(msgspec.Struct, frozen=True):
 
     ours: Service
     other: Service
+
+
+class Peers(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="peers"):
+    """`make peers`."""
+
+    setting: Setting
+    turns: Annotated[list[Turn], SOME]
 
 
 def table(turns: Sequence[Turn]) -> str:

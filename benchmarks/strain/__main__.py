@@ -14,13 +14,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.figures import write
 from benchmarks.live import ServerEnded
 from benchmarks.load.generator import Generator
 from benchmarks.load.slo import Campaign, SloError
 from benchmarks.load.target import own_target
-from benchmarks.load.traffic import items
+from benchmarks.load.traffic import items, told
 from benchmarks.options import add_data, add_runs, end_on_signals, positive
-from benchmarks.page.results import Overloads, Soaks, write
 from benchmarks.setting import Setting
 from benchmarks.strain import overload, report, soak
 
@@ -31,13 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 1 if something expected did not hold, or a run proves nothing."""
     options = _parser().parse_args(arguments)
     end_on_signals()
-    data = Path(options.data) if options.data else None
-    setting = Setting.here(options.repository, options.data, [options.model])
+    setting = Setting.here(options.repository, told(CAMPAIGN, options.data, [options.model]), [options.model])
     print(setting, flush=True)
     overloads: list[overload.Overload] = []
     soaks: list[soak.Soak] = []
     try:
-        item = items(CAMPAIGN.files[options.model], data)[0]
+        item = items(CAMPAIGN.files[options.model], options.data)[0]
         with tempfile.TemporaryDirectory() as folder, own_target(options.repository, [options.model]) as target:
             generator = Generator(CAMPAIGN, options.data, Path(folder))
             if options.command == "soak":
@@ -57,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"strain: {exc}", file=sys.stderr)
         return 1
     results = (
-        Overloads(setting=setting, model=options.model, overload=overloads)
+        overload.Overloads(setting=setting, model=options.model, overload=overloads)
         if overloads
-        else Soaks(setting=setting, model=options.model, soak=soaks)
+        else soak.Soaks(setting=setting, model=options.model, soak=soaks)
     )
     file = write(results, options.out, f"{options.command}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}")
     missed = [sentence for each in overloads for sentence in each.missed()]

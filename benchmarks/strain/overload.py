@@ -5,14 +5,17 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 
+from benchmarks.figures import SOME
 from benchmarks.load.generator import Generator
 from benchmarks.load.run import Run
 from benchmarks.load.slo import Slo
 from benchmarks.load.target import Target
 from benchmarks.load.traffic import Item
+from benchmarks.setting import Setting
 from benchmarks.strain.probe import Probe, recovery_s
 from server.machine import usable_cores
 
@@ -79,6 +82,14 @@ class Overload(msgspec.Struct, frozen=True, kw_only=True):
         if not first or not second or second > first * (1 + GROWTH):
             found.append(f"memory: expected no growth, got {first:.0f} MB and then {second:.0f} MB")
         return [f"{self.kind}: {sentence}" for sentence in found]
+
+
+class Overloads(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="overload"):
+    """`make overload`."""
+
+    setting: Setting
+    model: str
+    overload: Annotated[list[Overload], SOME]
 
 
 def measured(generator: Generator, target: Target, model: str, item: Item, seconds: int, *, one_each: bool) -> Overload:

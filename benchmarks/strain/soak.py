@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import statistics
+from typing import Annotated
 
 import msgspec
 
+from benchmarks.figures import SOME
 from benchmarks.load.generator import Generator
 from benchmarks.load.run import Run
 from benchmarks.load.slo import Slo
 from benchmarks.load.target import Target
 from benchmarks.load.traffic import Item
+from benchmarks.setting import Setting
 from benchmarks.strain.probe import Probe
 
 SHARE, SECONDS, CAPACITY_S, WARM_S = 0.8, 1800, 10, 20
@@ -51,6 +54,14 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
             first, second = self.memory_mb
             found.append(f"memory: expected under {GROWTH:.0%} of growth, got {first:.0f} MB, then {second:.0f} MB")
         return found
+
+
+class Soaks(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="soak"):
+    """`make soak`."""
+
+    setting: Setting
+    model: str
+    soak: Annotated[list[Soak], SOME]
 
 
 def measured(generator: Generator, target: Target, model: str, item: Item, seconds: int) -> Soak:

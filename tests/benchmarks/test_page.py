@@ -7,12 +7,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.load.slo import Slo
-from benchmarks.load.verdict import judged
+from benchmarks.figures import FiguresError, write
+from benchmarks.limit.report import Limit
+from benchmarks.load.slo import Campaign, Slo
+from benchmarks.load.traffic import told
+from benchmarks.load.verdict import Load, judged
 from benchmarks.load.watch import Served, Step
 from benchmarks.page.page import text
-from benchmarks.page.results import Limit, Load, Overloads, Peers, Results, ResultsError, Soaks, kept, read, write
+from benchmarks.page.results import Results, kept, read
+from benchmarks.peers.report import Peers
 from benchmarks.setting import Setting
+from benchmarks.strain.overload import Overloads
+from benchmarks.strain.soak import Soaks
 from tests.benchmarks.runs import NOBODY, run
 from tests.benchmarks.test_strain import HELD, SURVIVED
 
@@ -55,7 +61,7 @@ def test_kept_figures_make_the_same_page(tmp_path: Path) -> None:
     ],
 )
 def test_nothing_is_no_result(tmp_path: Path, nothing: Results) -> None:
-    with pytest.raises(ResultsError, match="expected a benchmark's figures"):
+    with pytest.raises(FiguresError, match="expected a benchmark's figures"):
         write(nothing, tmp_path, "x")
     assert not list(tmp_path.iterdir())
 
@@ -64,7 +70,7 @@ def test_nothing_is_no_result(tmp_path: Path, nothing: Results) -> None:
 def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "x.json"
     file.write_text(content)
-    with pytest.raises(ResultsError, match="expected a benchmark's figures"):
+    with pytest.raises(FiguresError, match="expected a benchmark's figures"):
         read(file)
 
 
@@ -83,14 +89,13 @@ def test_figures_of_one_machine_are_kept_side_by_side(tmp_path: Path) -> None:
 def test_a_setting_says_what_the_figures_are_of(tmp_path: Path) -> None:
     (tmp_path / "cxr").mkdir()
     (tmp_path / "cxr" / "film.png").write_bytes(b"")
-    real = Setting.here(tmp_path, str(tmp_path), ["chest_xray"])
-    assert "real files" in str(real)
-    assert "untrained weights in chest_xray" in str(real)
-    assert "real files, but made ones for brain_ct" in str(
-        Setting.here(tmp_path, str(tmp_path), ["chest_xray", "brain_ct"])
-    )
-    there = Setting.here(tmp_path, "", ["chest_xray"], "grpc://gpu:8001")
+    campaign = Campaign.read()
+    assert told(campaign, tmp_path, ["chest_xray"]) == "real files"
+    assert told(campaign, tmp_path, ["chest_xray", "brain_ct"]) == "real files, but made ones for brain_ct"
+    assert told(campaign, None, ["chest_xray"]) == "made files"
+    real = Setting.here(tmp_path, "real files", ["chest_xray"])
+    assert "real files; untrained weights in chest_xray; commit " in str(real)
+    there = Setting.here(tmp_path, "made files", ["chest_xray"], "grpc://gpu:8001")
     assert str(there).startswith("the server at grpc://gpu:8001, the load generator on ")
-    assert "made files" in str(there)
     assert not there.like(real)
     assert real.like(msgspec.structs.replace(real, day="2026-01-02", files="made files"))

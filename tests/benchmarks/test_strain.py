@@ -13,11 +13,11 @@ from benchmarks.load.generator import Generator
 from benchmarks.load.slo import Campaign
 from benchmarks.load.target import own_target
 from benchmarks.load.traffic import items
-from benchmarks.page.results import Soaks, read
+from benchmarks.page.results import read
 from benchmarks.strain import report
 from benchmarks.strain.overload import Overload, measured
 from benchmarks.strain.probe import Look, recovery_s
-from benchmarks.strain.soak import Soak
+from benchmarks.strain.soak import Soak, Soaks
 from tests.benchmarks.runs import run
 from tests.conftest import ROOT
 
@@ -90,7 +90,7 @@ def test_a_real_server_under_ten_times_too_much(repository: Path, tmp_path: Path
     model, campaign = "pneumonia_cnn", Campaign.read()
     item = items(campaign.files[model], None)[0]
     with own_target(repository, [model]) as target:
-        found = measured(Generator(campaign, "", tmp_path), target, model, item, 8, one_each=True)
+        found = measured(Generator(campaign, None, tmp_path), target, model, item, 8, one_each=True)
     assert found.run.refused.count > 100
     assert not any("Wrong" in sentence for sentence in found.run.failed)
     assert sum(found.run.failed.values()) < found.run.refused.count / 10
