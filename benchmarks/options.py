@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -38,8 +39,8 @@ def add_runs(parser: argparse.ArgumentParser, name: str, default: str | None, wh
     parser.add_argument(name, type=positive, default=os.environ.get("RUNS") or default, help=what)
 
 
-def models(text: str, known: list[str]) -> list[str]:
-    """Names, separated by commas; none: all.
+def named(text: str, known: Sequence[str]) -> list[str]:
+    """Models, separated by commas; none: all.
 
     Raises:
         ValueError: an unknown one; the message lists the known.
@@ -47,7 +48,7 @@ def models(text: str, known: list[str]) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"MODELS: expected some of {', '.join(known)}; got {', '.join(unknown)}")
-    return names or known
+    return names or list(known)
 
 
 def end_on_signals() -> None:

@@ -27,8 +27,7 @@ from benchmarks.load.target import Target, own_target
 from benchmarks.load.traffic import told
 from benchmarks.load.verdict import Judged, Load, judged
 from benchmarks.load.watch import Watch
-from benchmarks.options import add_data, add_runs, end_on_signals
-from benchmarks.options import models as options_models
+from benchmarks.options import add_data, add_runs, end_on_signals, named
 from benchmarks.setting import Setting
 from medserve import Client, MedServeError
 
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end_on_signals()
     try:
         campaign = Campaign.read(options.slo_file)
-        chosen = campaign.chosen([name for name in options.slo.split(",") if name], _named(options.models, campaign))
+        chosen = _chosen(options, campaign)
         models = [name for slo in chosen for name in slo.models]
         files = told(campaign, options.data, models)
         setting = Setting.here(options.repository, files, models, options.url)
@@ -95,8 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _named(models: str, campaign: Campaign) -> list[str]:
-    return options_models(models, sorted({name for slo in campaign.slo for name in slo.models}))
+def _chosen(options: argparse.Namespace, campaign: Campaign) -> list[Slo]:
+    promised = sorted({name for slo in campaign.slo for name in slo.models})
+    found = campaign.chosen([name for name in options.slo.split(",") if name], named(options.models, promised))
+    if options.judge and len(found) > 1:
+        raise SloError(f"SLO: expected the one promise that {options.judge[0]} is of, got {len(found)}")
+    return found
 
 
 def _judged(options: argparse.Namespace, campaign: Campaign, slo: Slo, folder: Path) -> Judged:

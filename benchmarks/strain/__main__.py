@@ -11,15 +11,15 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.figures import write
 from benchmarks.live import ServerEnded
 from benchmarks.load.generator import Generator
 from benchmarks.load.slo import Campaign, SloError
-from benchmarks.load.target import own_target
-from benchmarks.load.traffic import items, told
+from benchmarks.load.target import Target, own_target
+from benchmarks.load.traffic import Item, items, told
 from benchmarks.options import add_data, add_runs, end_on_signals, positive
 from benchmarks.setting import Setting
 from benchmarks.strain import overload, report, soak
@@ -33,38 +33,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end_on_signals()
     setting = Setting.here(options.repository, told(CAMPAIGN, options.data, [options.model]), [options.model])
     print(setting, flush=True)
-    overloads: list[overload.Overload] = []
-    soaks: list[soak.Soak] = []
+    name = f"{options.command}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}"
+    missed: list[str] = []
     try:
         item = items(CAMPAIGN.files[options.model], options.data)[0]
         with tempfile.TemporaryDirectory() as folder, own_target(options.repository, [options.model]) as target:
             generator = Generator(CAMPAIGN, options.data, Path(folder))
-            if options.command == "soak":
-                soaks.append(
-                    soaked := soak.measured(generator, target, options.model, item, options.seconds or soak.SECONDS)
-                )
-                print(f"{report.SOAK}\n{report.soak_row(soaked)}", flush=True)
-            if options.command == "overload":
-                print(report.OVERLOAD, flush=True)
-            for turn in range(2 * options.runs if options.command == "overload" else 0):
-                one = overload.measured(
-                    generator, target, options.model, item, options.seconds or overload.SECONDS, one_each=turn % 2 == 0
-                )
-                overloads.append(one)
-                print(report.overload_row([one]), flush=True)
+            measure = _overload if options.command == "overload" else _soak
+            for results, sentences in measure(options, setting, generator, target, item):
+                missed = sentences
+                print(write(results, options.out, name), flush=True)
     except (SloError, ServerEnded) as exc:
-        print(f"strain: {exc}", file=sys.stderr)
-        return 1
-    results = (
-        overload.Overloads(setting=setting, model=options.model, overload=overloads)
-        if overloads
-        else soak.Soaks(setting=setting, model=options.model, soak=soaks)
-    )
-    file = write(results, options.out, f"{options.command}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}")
-    missed = [sentence for each in overloads for sentence in each.missed()]
-    missed += [sentence for each in soaks for sentence in each.missed()]
-    print("\n".join([*missed, str(file)]))
+        missed = [*missed, str(exc)]
+    print("\n".join(missed))
     return 1 if missed else 0
+
+
+def _overload(
+    options: argparse.Namespace, setting: Setting, generator: Generator, target: Target, item: Item
+) -> Iterator[tuple[overload.Overloads, list[str]]]:
+    """After each run, all until then."""
+    found: list[overload.Overload] = []
+    print(report.OVERLOAD, flush=True)
+    for one_each in (True, False) * options.runs:
+        seconds = options.seconds or overload.SECONDS
+        found.append(overload.measured(generator, target, options.model, item, seconds, one_each=one_each))
+        print(report.overload_row(found[-1:]), flush=True)
+        results = overload.Overloads(setting=setting, model=options.model, overload=found)
+        yield results, [sentence for each in found for sentence in each.missed()]
+
+
+def _soak(
+    options: argparse.Namespace, setting: Setting, generator: Generator, target: Target, item: Item
+) -> Iterator[tuple[soak.Soaks, list[str]]]:
+    found = soak.measured(generator, target, options.model, item, options.seconds or soak.SECONDS)
+    print(f"{report.SOAK}\n{report.soak_row(found)}", flush=True)
+    yield soak.Soaks(setting=setting, model=options.model, soak=[found]), found.missed()
 
 
 def _parser() -> argparse.ArgumentParser:
