@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.load.verdict import Judged
 
+FIRST_STEPS = ("preprocess_", "featurize_")  # which read what callers send
 HEADER = (
     "| | users | p50 ms | p95 ms | p99 ms | items/s | refused | client CPU ms | kept |\n"
     "|---|--:|--:|--:|--:|--:|--:|--:|---|"
@@ -52,4 +53,6 @@ def spent(each: Judged) -> str:
     each_ms = {name: seconds / max(1, run.offered) * 1e3 for name, seconds in served.cpu_s.items()}
     parts = sorted(each_ms.items(), key=lambda one: -one[1])
     told = ", ".join(f"{name} {ms:.2f}" for name, ms in parts if ms >= 0.01)
-    return f"CPU ms per call: {told}; all of the server {sum(each_ms.values()):.2f}."
+    all_ms = sum(each_ms.values())
+    reading = sum(ms for name, ms in each_ms.items() if name.startswith(FIRST_STEPS)) / (all_ms or 1)
+    return f"CPU ms per call: {told}; all of the server {all_ms:.2f}, of which reading files takes {reading:.0%}."

@@ -38,7 +38,7 @@ def test_the_page_has_each_kind_and_what_was_missed() -> None:
     assert "Not measured with this version: `make bench`, `make peers`." in found
     assert "- m-100: p95: expected at most 50 ms, got 100 ms" in found
     assert found.count("Everything that was promised held.") == 2
-    assert "tritonserver 10.00; all of the server 10.00" in found
+    assert "tritonserver 10.00; all of the server 10.00, of which reading files takes 0%" in found
 
 
 def test_kept_figures_make_the_same_page(tmp_path: Path) -> None:
