@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import socket
 import struct
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -117,6 +119,41 @@ def test_a_refusal_before_the_body_was_read_is_that_refusal(ask: str) -> None:
             _send(url, call) if ask == "sync" else asyncio.run(_send_async(url, call))
         assert refused.value.status == "413"
         assert len(uploads) == 1
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_what_an_ended_call_did_not_send_does_not_stay(refuses: bool) -> None:
+    """Its connection would stay, with the file, until a server that has stopped reading hangs up."""
+    ended = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        caller, _ = listener.accept()
+        with caller:
+            caller.recv(200)
+            if refuses:
+                time.sleep(0.1)  # the connection is full by then
+                caller.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
+            ended.wait(5)
+
+    call = Infer("m", (Tensor.of_bytes("image", bytes(8 << 20)),), ("echo",))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        told = _told(f"http://127.0.0.1:{listener.getsockname()[1]}", call, timeout_s=0.5)
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always", ResourceWarning)
+            gc.collect()
+        ended.set()
+    assert told is (InvalidInput if refuses else TimedOut)
+    assert not heard
+
+
+def _told(url: str, call: Infer, timeout_s: float) -> type[MedServeError] | None:
+    """The class alone: an error's traceback would keep the connection from being found."""
+    try:
+        asyncio.run(_send_async(url, call, timeout_s))
+    except MedServeError as exc:
+        return type(exc)
+    return None
 
 
 def _send(url: str, call: Infer | Ask, timeout_s: float = 5) -> None:

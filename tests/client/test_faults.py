@@ -103,5 +103,5 @@ def test_the_server_is_told_how_long_anybody_waits(scheme: str) -> None:
     from medserve.wire import grpc, http
 
     call = Infer("m", (), ("out",))
-    assert grpc.message(call, 1.5).parameters["timeout"].int64_param == 450_000
-    assert b'"timeout":450000' in http.request(call, 1.5).body
+    assert grpc.message(call, 1.5).parameters["timeout"].int64_param == 375_000
+    assert b'"timeout":375000' in http.request(call, 1.5).body

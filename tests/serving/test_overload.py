@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medserve import AsyncClient, MedServeError, Overloaded, Prediction, Retry
+from medserve import AsyncClient, MedServeError, Overloaded, Prediction, Retry, TimedOut
 from tests.conftest import ROOT
 from tests.serving.live import Live, serving
 
@@ -36,13 +36,15 @@ async def _many(url: str, count: int, timeout_s: float) -> tuple[list[Ended], En
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
 def test_who_cannot_be_answered_in_time_hears_so_in_time(triton_fp32: Live, scheme: str) -> None:
     url = triton_fp32.grpc_url if scheme == "grpc" else triton_fp32.http_url
-    ended, after, described = asyncio.run(_many(url, 200, timeout_s=2.0))
+    ended, after, described = asyncio.run(_many(url, 400, timeout_s=4.0))
     refused = [took for took, found in ended if isinstance(found, Overloaded)]
     answered = [found for _, found in ended if isinstance(found, Prediction)]
+    late = [found for _, found in ended if isinstance(found, TimedOut)]
     assert answered
     assert len(refused) > 50
-    assert max(refused) < 2.05
-    assert len(answered) + len(refused) == len(ended)
+    assert max(refused) < 4.05
+    assert len(answered) + len(refused) + len(late) == len(ended)
+    assert len(late) <= 0.05 * len(ended)  # none but where the machine itself stood still for a while
     assert isinstance(after[1], Prediction), after
     assert described  # nobody asks anew what the models are, while the server has its hands full
 
@@ -54,5 +56,5 @@ def test_a_full_queue_refuses_at_once(repository: Path, tmp_path: Path) -> None:
         refused = [took for took, found in ended if isinstance(found, Overloaded)]
         assert sum(isinstance(found, Prediction) for _, found in ended) + len(refused) == 100
         assert len(refused) > 50
-        assert sorted(refused)[len(refused) // 2] < 2  # not after 0.3 × 30 s
+        assert sorted(refused)[len(refused) // 2] < 2  # not after a quarter of 30 s
         assert isinstance(after[1], Prediction)

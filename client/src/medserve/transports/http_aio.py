@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import math
+from contextvars import ContextVar
 
 import aiohttp
 
@@ -15,6 +16,17 @@ from medserve.wire.http import answer, request
 
 LARGE = 1 << 20  # bytes; aiohttp warns of larger ones that are no file
 CONNECTIONS = 256  # at once; further calls wait for one, inside their timeout
+
+_CARRIERS: ContextVar[list[asyncio.Transport]] = ContextVar("_CARRIERS")  # of the call under way
+
+
+class _Request(aiohttp.ClientRequest):
+    """Says what carries it: aiohttp itself tells nobody, and nothing at all of a request that failed."""
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        if conn.transport is not None:
+            _CARRIERS.get().append(conn.transport)
+        return await super().send(conn)
 
 
 class AsyncHttpTransport:
@@ -33,6 +45,7 @@ class AsyncHttpTransport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context),
             headers=dict(address.headers),
+            request_class=_Request,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -42,6 +55,8 @@ class AsyncHttpTransport:
             raise closed(call.where)
         asked = request(call, timeout_s)
         response = None
+        carriers: list[asyncio.Transport] = []
+        _CARRIERS.set(carriers)
         try:
             async with self._session.request(
                 asked.method,
@@ -59,11 +74,24 @@ class AsyncHttpTransport:
                 raise closed(call.where) from exc
             begun = response is not None or _had_begun(exc)
             raise cut_short(call.where, exc) if begun else no_server(call.where, exc) from exc
+        finally:
+            for carrier in carriers:
+                _abandon(carrier)
         return answer(call, response.status, response.headers, body)
 
     async def close(self) -> None:
         """May be called twice."""
         await self._session.close()
+
+
+def _abandon(carrier: asyncio.Transport) -> None:
+    """Drop what a call that has ended did not come to send (it was refused at its first bytes, or was late).
+
+    A closed transport sends the rest first: it would stay, with up to the whole file, for as long as the server
+    neither reads nor hangs up.
+    """
+    if carrier.is_closing() and carrier.get_write_buffer_size():
+        carrier.abort()
 
 
 def _had_begun(exc: Exception) -> bool:
