@@ -105,3 +105,4 @@ def test_the_server_is_told_how_long_anybody_waits(scheme: str) -> None:
     call = Infer("m", (), ("out",))
     assert grpc.message(call, 1.5).parameters["timeout"].int64_param == 375_000
     assert b'"timeout":375000' in http.request(call, 1.5).body
+    assert b'"timeout":13000000' in http.request(call, 30).body  # work takes no longer for who waits longer

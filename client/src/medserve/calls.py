@@ -58,14 +58,16 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
 
 # A file waits in two queues, its first step's and its network's, each of which is told the same, and the rest is for
 # the work: who spent the caller's time in the first queue would be read and computed for nobody. Measured with ten
-# times as many calls as a server can answer: with all of the time in each, next to nothing was answered in time; with
-# 0.3 some calls were late, with 0.25 none.
-_QUEUE_SHARE = 0.25
+# times as many calls as a server can answer and callers who wait 2 s: with all of the time in each, next to nothing was
+# answered in time; with 0.3 of it some calls were late, with 0.25 none. Work does not take longer for who waits longer.
+_QUEUES = 2
+_WORK_SHARE, _WORK_S = 0.5, 4.0
 
 
 def queue_us(timeout_s: float) -> int:
     """Microseconds after which a queue of the server's drops what waits in it, of a caller who waits `timeout_s`."""
-    return max(1, int(timeout_s * 1e6 * _QUEUE_SHARE))
+    work_s = min(timeout_s * _WORK_SHARE, _WORK_S)
+    return max(1, int((timeout_s - work_s) / _QUEUES * 1e6))
 
 
 _IDS = itertools.count(1)

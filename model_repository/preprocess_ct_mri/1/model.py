@@ -12,9 +12,9 @@ class TritonPythonModel:
     """One request at a time: a bad file fails its own request and no other."""
 
     def initialize(self, args):
-        # The networks come first. Under overload files then wait here, unread and cheap to refuse, and none is read
-        # that no network has the time for.
-        os.nice(19)
+        # The networks come first. Under overload files then wait here, unread and cheap to refuse, and few are read
+        # that no network has the time for. Not the last: films would wait for as long as any other model has work.
+        os.nice(10)
 
     def execute(self, requests):
         return [self._answer(request) for request in requests]
