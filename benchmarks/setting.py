@@ -15,7 +15,7 @@ from report.card import FILENAME, Card, CardError
 from server.machine import Machine
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_CODE = (":!benchmarks/results", ":!*.md")  # figures of the same code stay comparable when they are committed
+NOT_CODE = (":!benchmarks/results", ":!tests", ":!*.md")  # a change of these changes no figure
 VERSIONS = ("nvidia-pytriton", "onnxruntime", "openvino")
 
 

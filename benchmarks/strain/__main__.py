@@ -66,7 +66,8 @@ def _overload(
 def _soak(
     options: argparse.Namespace, setting: Setting, generator: Generator, target: Target, item: Item
 ) -> Iterator[tuple[soak.Soaks, list[str]]]:
-    found = soak.measured(generator, target, options.model, item, options.seconds or soak.SECONDS)
+    seconds = options.seconds or soak.SECONDS
+    found = soak.measured(generator, target, options.model, item, seconds, options.percent)
     print(f"{report.SOAK}\n{report.soak_row(found)}", flush=True)
     yield soak.Soaks(setting=setting, model=options.model, soak=[found]), found.missed()
 
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_runs(parser, "--runs", "3", "of overload, of each kind")
     parser.add_argument("--seconds", type=positive, help="measured, of each run: 60 of overload, 1800 of soak")
+    parser.add_argument("--percent", type=positive, default=soak.PERCENT, help="of its capacity, for a soak")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     add_data(parser)
     parser.add_argument("--out", type=Path, default=Path(".run/strain"))

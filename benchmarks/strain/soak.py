@@ -16,7 +16,7 @@ from benchmarks.load.traffic import Item
 from benchmarks.setting import Setting
 from benchmarks.strain.probe import Probe
 
-SHARE, SECONDS, CAPACITY_S, WARM_S = 0.8, 1800, 10, 20
+PERCENT, SECONDS, CAPACITY_S, WARM_S = 80, 1800, 10, 20
 DRIFT, GROWTH = 0.10, 0.02
 
 
@@ -64,7 +64,7 @@ class Soaks(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="so
     soak: Annotated[list[Soak], SOME]
 
 
-def measured(generator: Generator, target: Target, model: str, item: Item, seconds: int) -> Soak:
+def measured(generator: Generator, target: Target, model: str, item: Item, seconds: int, percent: int) -> Soak:
     """Capacity, the long run, capacity.
 
     Args:
@@ -73,11 +73,12 @@ def measured(generator: Generator, target: Target, model: str, item: Item, secon
         model: to ask.
         item: that the probe sends.
         seconds: of the long run.
+        percent: of its capacity that are asked of it.
     """
     shares = {model: 1.0}
     at_rest = Slo(name="capacity", models=shares, seconds=CAPACITY_S, p95_ms=1e9)
     before, _ = generator.run(at_rest, target, 1)
-    rate = SHARE * before.per_second
+    rate = before.per_second * percent / 100
     slo = Slo(name="soak", models=shares, per_second=rate, seconds=seconds, warm_s=WARM_S, p95_ms=1e9)
     with Probe(target, model, item, timeout_s=30) as probe:
         run, _ = generator.run(slo, target)

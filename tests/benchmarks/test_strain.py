@@ -17,7 +17,7 @@ from benchmarks.page.results import read
 from benchmarks.strain import report
 from benchmarks.strain.overload import Overload, measured
 from benchmarks.strain.probe import Look, recovery_s
-from benchmarks.strain.soak import Soak, Soaks
+from benchmarks.strain.soak import GROWTH, Soak, Soaks
 from tests.benchmarks.runs import run
 from tests.conftest import ROOT
 
@@ -99,10 +99,11 @@ def test_a_real_server_under_ten_times_too_much(repository: Path, tmp_path: Path
     assert report.overloads([found]).count("\n") == 2
 
 
-def test_three_minutes_at_four_fifths_of_what_it_can_do(repository: Path, tmp_path: Path) -> None:
-    """Errors and memory; whether p99 drifts is for `make soak`: a neighbour's minute on this machine is no drift."""
+def test_three_minutes_of_load(repository: Path, tmp_path: Path) -> None:
+    """Errors and memory. Four fifths, and whether p99 drifts, are for `make soak`: where neighbours may take half of a
+    machine for a minute, four fifths of what it just did are too much, and their minute is no drift."""
     given = ["soak", "--repository", str(repository), "--out", str(tmp_path), "--model", "solubility"]
-    python = [sys.executable, "-m", "benchmarks.strain", *given, "--seconds", "180"]
+    python = [sys.executable, "-m", "benchmarks.strain", *given, "--seconds", "180", "--percent", "40"]
     result = subprocess.run(python, cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert "Traceback" not in result.stderr, result.stderr
     (file,) = tmp_path.glob("soak-*.json")
@@ -111,6 +112,6 @@ def test_three_minutes_at_four_fifths_of_what_it_can_do(repository: Path, tmp_pa
     (soak,) = found.soak
     assert not soak.run.complaints()
     assert soak.run.answered.count > 1000
-    assert soak.growth < 0.02, soak.memory_mb
+    assert soak.growth < GROWTH, soak.memory_mb
     before, after = soak.capacity
     assert after.per_second > before.per_second / 2
