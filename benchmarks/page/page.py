@@ -10,6 +10,7 @@ from benchmarks.limit import report as limit
 from benchmarks.limit.report import Limit
 from benchmarks.load import table as load
 from benchmarks.load.verdict import Load
+from benchmarks.page import reach
 from benchmarks.page.results import Results
 from benchmarks.peers import report as peers
 from benchmarks.peers.report import Peers
@@ -35,10 +36,22 @@ def text(results: Sequence[Results]) -> str:
         results: at most one of each kind.
     """
     by_kind = {type(found): found for found in results}
-    sections = [f"{write(by_kind[kind])}\n" for kind, (write, _) in _SECTIONS.items() if kind in by_kind]
+    written = {kind: write(by_kind[kind]) for kind, (write, _) in _SECTIONS.items() if kind in by_kind}
+    sections = [f"{section}{_reach(by_kind) if kind is Limit else ''}\n" for kind, section in written.items()]
     missing = [f"`{command}`" for kind, (_, command) in _SECTIONS.items() if kind not in by_kind]
     told = [f"Not measured with this version: {', '.join(missing)}.\n"] if missing else []
     return "\n".join([_HEAD, *told, *sections])
+
+
+def _reach(by_kind: Mapping[type, Results]) -> str:
+    """Below the limit, where the promises were measured on the same machine, of the same code."""
+    load_found, limit_found = by_kind.get(Load), by_kind.get(Limit)
+    if not isinstance(load_found, Load) or not isinstance(limit_found, Limit):
+        return ""
+    if not load_found.setting.like(limit_found.setting):
+        return ""
+    rows = reach.table(load_found.results, limit_found.models)
+    return f"\n\n## What was within reach\n\n{rows}" if rows else ""
 
 
 def _section(title: str, command: str, setting: Setting, body: str, missed: Sequence[str]) -> str:

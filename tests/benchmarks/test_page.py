@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from benchmarks.figures import FiguresError, write
-from benchmarks.limit.report import Limit
+from benchmarks.limit.inprocess import Cost
+from benchmarks.limit.report import Limit, Turn
 from benchmarks.load.slo import Campaign, Slo
 from benchmarks.load.traffic import told
 from benchmarks.load.verdict import Load, judged
@@ -39,6 +40,28 @@ def test_the_page_has_each_kind_and_what_was_missed() -> None:
     assert "- m-100: p95: expected at most 50 ms, got 100 ms" in found
     assert found.count("Everything that was promised held.") == 2
     assert "tritonserver 10.00; all of the server 10.00, of which reading files takes 0%" in found
+
+
+def test_a_promise_stands_beside_what_its_cores_can_do() -> None:
+    """100 callers within 50 ms are 2,000 answers a second; what takes 8 ms of the engine and 4 of one core is 100."""
+    turn = Turn(send="files", users=100, cost=Cost(read_s=0.004, engine_s=0.008, cores=2), run=run(), served=SERVED)
+    others = [
+        msgspec.structs.replace(SLO, name="tensors", send="tensors"),
+        msgspec.structs.replace(SLO, name="mixed", models={"m": 3, "n": 1}),
+        msgspec.structs.replace(SLO, name="arrivals", per_second=9.0),
+        msgspec.structs.replace(SLO, name="films", size=(1024, 1024)),
+    ]
+    load = Load(setting=NOBODY, results=[*LOAD.results, *(judged(slo, [run()], [SERVED]) for slo in others)])
+    slower = msgspec.structs.replace(turn, cost=Cost(read_s=0, engine_s=0.05, cores=2))
+    found = text([load, Limit(setting=NOBODY, models={"m": [turn], "n": [slower]})])
+    table = found[found.index("What was within reach") :]
+    assert [line for line in table.splitlines() if line.startswith("| ")][1:] == [
+        "| m-100 | 100 | 50 | 2000 | 100.0 | 5.0 |",
+        "| tensors | 100 | 50 | 2000 | 125.0 | 5.0 |",
+        "| mixed | 100 | 50 | 2000 | 50.0 | 5.0 |",
+    ]
+    elsewhere = msgspec.structs.replace(NOBODY, code="def")
+    assert "within reach" not in text([load, Limit(setting=elsewhere, models={"m": [turn], "n": [slower]})])
 
 
 def test_kept_figures_make_the_same_page(tmp_path: Path) -> None:
