@@ -34,14 +34,14 @@ CNN, EFFICIENTNET = all_specs()["pneumonia_cnn"], all_specs()["pneumonia"]
 TEMPERATURE = 2.9
 
 
-def _items(spec: ModelSpec, sample_data: SampleData, few: int | None = None) -> tuple[Items, Items]:
+def _items(spec: ModelSpec, sample_data: SampleData, which: slice) -> tuple[Items, Items]:
     found = gather(spec, Folder(sample_data.folder / "data" / "cxr", {}))
     return tuple(
         replace(
             items,
-            inputs={name: array[:few] for name, array in items.inputs.items()},
-            labels=items.labels[:few],
-            files=items.files[:few],
+            inputs={name: array[which] for name, array in items.inputs.items()},
+            labels=items.labels[which],
+            files=items.files[which],
         )
         for items in found
     )
@@ -63,7 +63,7 @@ def cnn(
     net, _ = loaded_net(CNN, checkpoints / CNN.weights.filename)
     file = tmp_path_factory.mktemp("cnn") / ARTEFACT
     export_onnx(serving_graph(net, CNN, TEMPERATURE), CNN, file)
-    compared, calibrating = _items(CNN, sample_data, 48)
+    compared, calibrating = _items(CNN, sample_data, slice(48))
     held = _reference(CNN, file, compared)
     return file, replace(held, suspects=cache(lambda: suspects(net, CNN, compared, TEMPERATURE))), calibrating
 
@@ -159,7 +159,9 @@ def efficientnet(repository: Path, sample_data: SampleData, checkpoints: Path | 
     if checkpoints is None:
         pytest.skip("needs the sample checkpoints")
     fp32 = folder_of(EFFICIENTNET, repository) / ARTEFACT
-    compared, calibrating = _items(EFFICIENTNET, sample_data)
+    compared, calibrating = _items(
+        EFFICIENTNET, sample_data, slice(None, None, 2)
+    )  # half: all of them take twice as long
     return fp32, _reference(EFFICIENTNET, fp32, compared), calibrating
 
 
@@ -169,7 +171,7 @@ def test_the_default_recipe_ruins_efficientnet_and_is_stopped(efficientnet, tmp_
     quantize_static(fp32, tmp_path / "int8.onnx", _Films(calibrating.inputs["pixels"]))
     (found,) = reference.comparisons(tmp_path / "int8.onnx", "int8", ["onnxruntime"], (0, 0))
     print(f"label flips {found.label_flips} of {found.samples}", found.refused)
-    assert any("labels: expected at most 1 to flip" in sentence for sentence in found.refused)
+    assert any("labels: expected at most " in sentence for sentence in found.refused)
     assert found.label_flips > 0.1 * found.samples
 
 
