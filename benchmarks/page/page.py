@@ -88,7 +88,7 @@ def _overload(found: Overloads) -> str:
 
 def _soak(found: Soaks) -> str:
     missed = [sentence for each in found.soak for sentence in each.missed()]
-    title = f"Four fifths of capacity for long: {found.model}"
+    title = f"For long: {found.model}"
     return _section(title, "make soak", found.setting, strain.soaks(found.soak), missed)
 
 

@@ -15,8 +15,8 @@ OVERLOAD = (
     "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
 )
 SOAK = (
-    "| s | capacity/s before, after | answered/s | p50 ms | p99 ms: first half, second | drift | MB: begin, end "
-    "| growth | failed |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    "| s | capacity/s before, after | asked for | answered/s | p50 ms | p99 ms: first half, second | drift "
+    "| MB: begin, end | growth | failed |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
 )
 
 
@@ -61,6 +61,7 @@ def soak_row(found: Soak) -> str:
     cells = (
         f"{found.run.seconds:.0f}",
         f"{before.per_second:.1f}, {after.per_second:.1f}",
+        f"{found.percent}%",
         f"{found.run.per_second:.1f}",
         f"{found.run.answered.p50:.0f}",
         f"{first.p99:.0f}, {second.p99:.0f}",

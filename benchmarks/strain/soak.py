@@ -18,6 +18,7 @@ from benchmarks.strain.probe import Probe
 
 PERCENT, SECONDS, CAPACITY_S, WARM_S = 80, 1800, 10, 20
 DRIFT, GROWTH = 0.10, 0.02
+REACHED = 0.95  # of the load that was asked for: callers who wait for an answer do not ask the next thing
 
 
 class Soak(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,11 +26,13 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         capacity: 100 callers who wait for their answers: before, and again after it: what the machine itself did.
+        percent: of the capacity before it, that the long one asked for.
         run: the long one.
         memory_mb: in the first and in the last tenth, medians; 0: nobody looked.
     """
 
     capacity: tuple[Run, Run]
+    percent: int
     run: Run
     memory_mb: tuple[float, float]
 
@@ -47,6 +50,11 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
     def missed(self) -> list[str]:
         """Sentences; none: the promise was kept."""
         found = [sentence for each in (*self.capacity, self.run) for sentence in each.complaints()]
+        wanted = self.capacity[0].per_second * self.percent / 100
+        if self.run.per_second < REACHED * wanted:
+            found.append(f"load: expected {wanted:.1f} answers a second, got {self.run.per_second:.1f}")
+        if self.percent < PERCENT:
+            found.append(f"load: expected {PERCENT}% of the capacity, {self.percent}% were asked for")
         if self.drift >= DRIFT:
             p99s = " and then ".join(f"{half.p99:.0f} ms" for half in self.run.halves)
             found.append(f"p99: expected under {DRIFT:.0%} of drift, got {p99s}")
@@ -90,4 +98,4 @@ def measured(generator: Generator, target: Target, model: str, item: Item, secon
     began, tenth = run.until - run.seconds, run.seconds / 10
     parts = (probe.held(began, began + tenth), probe.held(run.until - tenth, run.until))
     first, last = (statistics.median(part) if part else 0.0 for part in parts)
-    return Soak(capacity=(before, after), run=run, memory_mb=(first, last))
+    return Soak(capacity=(before, after), percent=percent, run=run, memory_mb=(first, last))

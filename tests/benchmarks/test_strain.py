@@ -24,7 +24,9 @@ from tests.conftest import ROOT
 HELD = Overload(
     one_each=True, capacity=run(100), run=run(95, refused=10), recovery_s=1.0, memory_mb=(100.0, 101.0)
 )  # fmt: skip
-SURVIVED = Soak(capacity=(run(), run()), run=run(2000, latency_s=0.1, later_s=0.105), memory_mb=(100.0, 101.0))
+SURVIVED = Soak(
+    capacity=(run(), run()), percent=80, run=run(2000, latency_s=0.1, later_s=0.105), memory_mb=(100.0, 101.0)
+)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,8 @@ def test_an_overload_is_judged(change: dict[str, object], said: str) -> None:
         ({"capacity": (run(), run(failed="WrongAnswer: m"))}, "WrongAnswer"),
         ({"capacity": (run(0), run())}, "no call was answered"),
         ({"run": run(0)}, "p99: expected under 10%"),
+        ({"run": run(70)}, "load: expected 4.0 answers a second, got 3.5"),
+        ({"percent": 40}, "load: expected 80% of the capacity, 40% were asked for"),
     ],
 )
 def test_a_long_run_is_judged(change: dict[str, object], said: str) -> None:

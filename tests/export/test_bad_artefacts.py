@@ -159,9 +159,8 @@ def efficientnet(repository: Path, sample_data: SampleData, checkpoints: Path | 
     if checkpoints is None:
         pytest.skip("needs the sample checkpoints")
     fp32 = folder_of(EFFICIENTNET, repository) / ARTEFACT
-    compared, calibrating = _items(
-        EFFICIENTNET, sample_data, slice(None, None, 2)
-    )  # half: all of them take twice as long
+    half = slice(None, None, 2)  # all of them take half as long again
+    compared, calibrating = _items(EFFICIENTNET, sample_data, half)
     return fp32, _reference(EFFICIENTNET, fp32, compared), calibrating
 
 
