@@ -13,6 +13,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 from export.artefact import ARTEFACT
 from export.plans.plan import COMPUTE_CAPABILITIES, plan_name
 from export.spec import ModelSpec, Tensor
+from queueing.queue import MOST_PLACES, PLACES
 from report.answer import CPU_PROFILE, TENSORRT_PROFILE
 from report.card import Choice
 from server.backends.onnxruntime.options import LANE_BATCH
@@ -20,8 +21,6 @@ from server.backends.onnxruntime.options import LANE_BATCH
 CPU, TENSORRT, CUDA = CPU_PROFILE, TENSORRT_PROFILE, "cuda"
 HALF = "fp16.onnx"
 NO_PLAN = "no-plan-for-this-gpu.plan"  # what Triton looks for, and names, where no capability fits
-LONGEST_WAIT_US = 600_000_000  # in a queue
-LONGEST_QUEUE = 1024  # requests; a launch on a small machine writes less: server.sizing
 # How long a request waits for others to be computed with. On a CPU they gather while others are at work: waiting gained
 # nothing with 1, 8 and 100 callers, and cost a lone one its millisecond. On a GPU it has not been measured.
 GPU_DELAY_US = 1000
@@ -34,6 +33,7 @@ def any_cpu(spec: ModelSpec) -> pb.ModelConfig:
     """FP32 on onnxruntime: exact to the gate's 1e-4 on every machine."""
     config = _net(spec, pb.ModelInstanceGroup.KIND_CPU)
     config.backend, config.default_model_filename = "onnxruntime", ARTEFACT
+    bound(config)
     return config
 
 
@@ -92,25 +92,21 @@ def _warm_up(config: pb.ModelConfig, spec: ModelSpec, size: int) -> None:
         )
 
 
-def batching(delay_us: int = 0, preferred: tuple[int, ...] = ()) -> pb.ModelDynamicBatching:
-    """Requests that wait in a queue are handed over together; those that waited too long, or find it full, are refused.
+def batching(delay_us: int = 0) -> pb.ModelDynamicBatching:
+    """Requests that came meanwhile are handed over together.
+
+    No policy of Triton's: with a bound or a timeout its queue hands nothing over ahead, and who comes while the model
+    is busy waits for the next one to come, or for half a second. Python models have their own bound: queueing.worker.
 
     Args:
         delay_us: how long one waits for others.
-        preferred: batch sizes at which it does not; the largest is the most of a longer queue that goes at once.
     """
-    return pb.ModelDynamicBatching(
-        preferred_batch_size=preferred,
-        max_queue_delay_microseconds=delay_us,
-        # A request says for how long anybody waits for it; what waited longer in the queue is dropped.
-        # Triton lets it say less than the default, and less than no default is nothing.
-        default_queue_policy=pb.ModelQueuePolicy(
-            timeout_action=pb.ModelQueuePolicy.REJECT,
-            default_timeout_microseconds=LONGEST_WAIT_US,
-            allow_timeout_override=True,
-            max_queue_size=LONGEST_QUEUE,
-        ),
-    )
+    return pb.ModelDynamicBatching(max_queue_delay_microseconds=delay_us)
+
+
+def bound(config: pb.ModelConfig) -> None:
+    """How many may wait for a python model; a launch on a small machine writes less: server.sizing."""
+    config.parameters[PLACES].string_value = str(MOST_PLACES)
 
 
 def add_input(config: pb.ModelConfig, tensor: Tensor) -> None:

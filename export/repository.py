@@ -20,7 +20,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 from export import profiles
 from export.adapters import describe_adapter, report_adapter, step_adapter
 from export.artefact import VERSION
-from export.profiles import add_input, add_output, add_outputs, batching
+from export.profiles import add_input, add_output, add_outputs, batching, bound
 from export.spec import ModelSpec, Step
 from report.card import Choice
 
@@ -124,10 +124,8 @@ def _ensemble(spec: ModelSpec) -> pb.ModelConfig:
 
 
 def _step(step: Step) -> pb.ModelConfig:
-    # Handed over a few at a time, a request costs the worker less; more would keep the other workers idle.
-    config = pb.ModelConfig(
-        name=step.name, backend="python", max_batch_size=64, dynamic_batching=batching(preferred=(2, 4))
-    )
+    config = pb.ModelConfig(name=step.name, backend="python", max_batch_size=64, dynamic_batching=batching())
+    bound(config)
     for sent in step.inputs:
         add_input(config, sent)
     for output in step.outputs:

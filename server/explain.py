@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tritonclient.grpc import model_config_pb2 as pb
 
+from queueing.queue import PLACES
 from report.card import FILENAME, Card, CardError
 from server.backends.onnxruntime.options import LANE_BATCH
 from server.machine import Machine
@@ -33,14 +34,11 @@ def _model(repository: Repository, name: str) -> str:
 
 
 def _queue(config: pb.ModelConfig) -> str:
-    if not config.HasField("dynamic_batching"):
-        return "no queue of its own"
-    batching = config.dynamic_batching
-    preferred = f", {'/'.join(map(str, batching.preferred_batch_size))} at a time" * bool(batching.preferred_batch_size)
-    delay = f", {batching.max_queue_delay_microseconds} µs for others to come" * bool(
-        batching.max_queue_delay_microseconds
-    )
-    return f"a queue of {batching.default_queue_policy.max_queue_size}{preferred}{delay}"
+    delay = config.dynamic_batching.max_queue_delay_microseconds
+    later = f", {delay} µs for others to come" * bool(delay)
+    if PLACES not in config.parameters:
+        return f"no bound to its queue{later}"
+    return f"a queue of {config.parameters[PLACES].string_value}{later}"
 
 
 def _lanes(config: pb.ModelConfig) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from tritonclient.grpc import model_config_pb2 as pb
 
+from queueing.queue import MOST_PLACES, PLACES
 from server.backends.onnxruntime.options import THREADS
 from server.machine import Machine
 from server.repository import Repository
@@ -20,7 +21,7 @@ VARIABLES = (STEP_WORKERS, ENGINE_THREADS, QUEUE_SIZE)
 MOST_WORKERS = 16  # of one step
 WORKER_MB = 96  # measured: 70 to 90 of its own once it has read a few pictures
 QUEUED_MB = 2  # of a file that waits; most are smaller, a DICOM film is up to 16
-SHORTEST, LONGEST = 128, 1024  # requests in one queue
+SHORTEST, LONGEST = 128, MOST_PLACES  # requests in one queue
 
 
 class SizingError(ValueError):
@@ -89,15 +90,14 @@ def _config(config: pb.ModelConfig, values: Mapping[str, int]) -> pb.ModelConfig
         own.instance_group[0].count = values[STEP_WORKERS]
     if config.backend == "onnxruntime" and values[ENGINE_THREADS]:
         own.parameters[THREADS].string_value = str(values[ENGINE_THREADS])
-    if config.HasField("dynamic_batching"):
-        own.dynamic_batching.default_queue_policy.max_queue_size = values[QUEUE_SIZE]
+    if PLACES in config.parameters:
+        own.parameters[PLACES].string_value = str(values[QUEUE_SIZE])
     return own
 
 
 def _is_step(config: pb.ModelConfig) -> bool:
-    """Whether it reads what callers send: the python models that take bytes, and wait in a queue of their own."""
-    takes_bytes = any(tensor.data_type == pb.TYPE_STRING for tensor in config.input)
-    return config.backend == "python" and takes_bytes and config.HasField("dynamic_batching")
+    """Whether it reads what callers send: the python models that requests queue for."""
+    return config.backend == "python" and PLACES in config.parameters
 
 
 def _overridden(number: Number, text: str) -> Number:

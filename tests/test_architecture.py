@@ -12,15 +12,21 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"export": "export", "preprocess": "preprocess", "report": "report", "server": "server"}
-PACKAGES |= {"benchmarks": "benchmarks"}
+PACKAGES |= {"benchmarks": "benchmarks", "queueing": "queueing"}
 PACKAGES |= {"medserve": "client/src/medserve", "model_repository": "model_repository"}
 # package → packages of ours that it may import.
 ALLOWED = {
-    "export": {"preprocess", "report", "server"},  # the engines that serve are those that are compared and timed
+    "export": {
+        "preprocess",
+        "queueing",
+        "report",
+        "server",
+    },  # the engines that serve are those that are compared and timed
     "preprocess": set(),
+    "queueing": set(),
     "report": set(),
-    "server": {"report"},
-    "model_repository": {"preprocess", "report"},
+    "server": {"queueing", "report"},
+    "model_repository": {"preprocess", "queueing", "report"},
     "medserve": {"preprocess"},  # on request, in one module: see the test below
     "benchmarks": {"export", "medserve", "report", "server"},
 }
@@ -114,7 +120,7 @@ def test_no_import_cycles() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError
 
 
-@pytest.mark.parametrize("package", ["server", "preprocess", "report", "model_repository", "medserve"])
+@pytest.mark.parametrize("package", ["server", "preprocess", "queueing", "report", "model_repository", "medserve"])
 def test_what_serves_names_no_torch(package: str) -> None:
     for module, path in _files().items():
         if module.split(".")[0] == package:
@@ -125,8 +131,8 @@ def test_what_serves_loads_no_torch() -> None:
     modules = [
         module
         for module in _files()
-        if module.split(".")[0] in ("server", "preprocess", "report")
-        and not module.endswith((".__main__", "onnxruntime.model"))
+        if module.split(".")[0] in ("server", "preprocess", "queueing", "report")
+        and not module.endswith((".__main__", "onnxruntime.model", "queueing.metrics", "queueing.worker"))
     ]
     code = f"import importlib, sys\nfor name in {modules!r}: importlib.import_module(name)\n"
     code += "print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'torchvision', 'export'}))"

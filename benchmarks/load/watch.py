@@ -1,16 +1,26 @@
-"""What a server says of itself while it is under load: Triton's statistics by gRPC, its metrics, its processes' CPU."""
+"""What a server says of itself under load: Triton's statistics and its workers', its metrics, its processes' CPU."""
 
 from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 import msgspec
 import tritonclient.grpc
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 PARTS = ("queue", "compute_input", "compute_infer", "compute_output")
+# Source: queueing.metrics, which only Triton's own processes can import. The parser takes `_total` off.
+_COUNTERS = {
+    "medserve_worker_requests": ("requests", 1),
+    "medserve_worker_items": ("items", 1),
+    "medserve_worker_queue_seconds": ("queue", 1_000_000_000),
+    "medserve_worker_work_seconds": ("compute_infer", 1_000_000_000),
+}
+_BATCHES = "medserve_worker_batches"
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +29,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         name: of a network, a first step, the report.
         requests, items, executions: answered, what was in them, and runs that it took.
-        queue_ms, input_ms, infer_ms, output_ms: means.
+        queue_ms, input_ms, infer_ms, output_ms: means. Of python models the first and third come from the server's
+            metrics; where nobody reads these, all that is known of them is that their requests were handed over.
         batches: size → runs.
     """
 
@@ -107,24 +118,43 @@ class Watch:
                 counted[part] = getattr(stats.inference_stats, part).ns
             counted |= {f"batch {each.batch_size}": each.compute_infer.count for each in stats.batch_stats}
             found[stats.name] = counted
+        for name, worker in _workers(self._families()).items():
+            # What Triton measures of these is that it handed their requests over.
+            handed_over = sum(found[name][part] for part in PARTS)
+            found[name] = worker | {"compute_input": handed_over, "compute_output": 0}
         return found
 
     def _utilisation(self) -> float | None:
+        family = self._families().get("nv_cpu_utilization")
+        return None if family is None else float(family.samples[0].value)
+
+    def _families(self) -> dict[str, Metric]:
         if not self._metrics:
-            return None
+            return {}
         try:
             with urllib.request.urlopen(self._metrics, timeout=5) as answer:  # noqa: S310  the user's own URL
                 text = answer.read().decode()
         except (urllib.error.URLError, OSError):
-            return None
-        families = {family.name: family for family in text_string_to_metric_families(text)}
-        family = families.get("nv_cpu_utilization")
-        return None if family is None else float(family.samples[0].value)
+            return {}
+        return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def _workers(families: Mapping[str, Metric]) -> dict[str, dict[str, int]]:
+    """What python models' own workers counted, by model: see queueing.metrics."""
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int, dict.fromkeys(("executions", *PARTS), 0)))
+    for name, (counted, scale) in _COUNTERS.items():
+        for sample in families[name].samples if name in families else ():
+            found[sample.labels["model"]][counted] += round(sample.value * scale)
+    for sample in families[_BATCHES].samples if _BATCHES in families else ():
+        own = found[sample.labels["model"]]
+        own["executions"] += int(sample.value)
+        own[f"batch {sample.labels['size']}"] += int(sample.value)
+    return {model: dict(counted) for model, counted in found.items()}
 
 
 def _step(name: str, before: Mapping[str, int], after: Mapping[str, int]) -> Step | None:
     grown = {key: value - before.get(key, 0) for key, value in after.items()}
-    if not grown["executions"]:  # an ensemble, or nobody asked
+    if not grown.get("executions"):  # an ensemble, or nobody asked
         return None
     queue, given, infer, output = (grown[part] / 1e6 / max(1, grown["requests"]) for part in PARTS)
     return Step(

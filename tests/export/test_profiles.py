@@ -42,7 +42,7 @@ def test_all_profiles_have_the_same_tensors(spec: ModelSpec) -> None:
         assert list(config.input) == list(first.input)
         assert list(config.output) == list(first.output)
         own = config.dynamic_batching
-        assert own.default_queue_policy == first.dynamic_batching.default_queue_policy
+        assert not own.HasField("default_queue_policy")  # see profiles.batching: half a second lost
         on_gpu = config.instance_group[0].kind == pb.ModelInstanceGroup.KIND_GPU
         assert own.max_queue_delay_microseconds == (profiles.GPU_DELAY_US if on_gpu else 0)
 

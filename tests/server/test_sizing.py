@@ -54,8 +54,9 @@ def test_configs_get_the_numbers_and_the_committed_ones_stay() -> None:
     assert [group.count for group in own.configs["report"].instance_group] == [1]
     assert [group.count for group in own.configs["describe"].instance_group] == [1]
     assert own.configs["chest_xray_net"].parameters["intra_op_thread_count"].string_value == "4"
-    for name in ("preprocess_xray", "chest_xray_net", "report"):
-        assert own.configs[name].dynamic_batching.default_queue_policy.max_queue_size == 7
+    for name in ("preprocess_xray", "chest_xray_net"):
+        assert own.configs[name].parameters["max_queue_size"].string_value == "7"
+    assert not own.configs["report"].parameters  # nobody waits for it who has not waited before
     assert own.workers(NEEDED) == 3 + 3 + 1 + 1 + 1 + 1
     assert {name: str(config) for name, config in COMMITTED.configs.items()} == before
 
@@ -66,7 +67,7 @@ def test_what_is_served_is_what_was_sized(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == sorted(NEEDED)
     net = tmp_path / "models" / "chest_xray_net"
     written = text_format.Parse((net / "config.pbtxt").read_text(), pb.ModelConfig())
-    assert written.dynamic_batching.default_queue_policy.max_queue_size == 9
+    assert written.parameters["max_queue_size"].string_value == "9"
     assert (net / "labels.txt").is_symlink()
     assert not (net / "configs").exists()  # one profile is served, and that is the config
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,11 +14,13 @@ import tritonclient.grpc as grpc
 from onnx import TensorProto, helper
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from benchmarks.load.watch import Watch
 from benchmarks.ports import free_ports
 from server.leftovers import clean_up, own_tag
 from server.triton import Address, Triton
 from server.wheel import find_wheel, lay_out_backends
 
+TOLD_S = 2.5  # workers tell what they did once a second
 NUMERIC = {
     "UINT8": TensorProto.UINT8,
     "INT8": TensorProto.INT8,
@@ -43,8 +46,14 @@ def _value(name: str, kind: int, *dims: int | str):
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[grpc.InferenceServerClient]:
-    """A Triton that completes configs, over four small models."""
+def client(address: Address) -> Iterator[grpc.InferenceServerClient]:
+    with grpc.InferenceServerClient(f"{address.host}:{address.grpc}") as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """Of a Triton that completes configs, over three small models."""
     folder = tmp_path_factory.mktemp("backend")
     models = folder / "models"
     # Every numeric type at once, in and out; the config is two words.
@@ -83,21 +92,20 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[grpc.InferenceS
     )
     runtime, tag = folder / "run", own_tag()
     lay_out_backends(find_wheel(), runtime / tag / "backends")
-    ports = free_ports(3)
+    address = Address("127.0.0.1", *free_ports(3))
     triton = Triton(
         find_wheel(),
         models,
         runtime / tag / "backends",
         folder / "cache",
         tag,
-        Address("127.0.0.1", *ports),
+        address,
         verbose=True,
         complete_configs=True,
     )
     try:
         triton.wait_until_ready(["types", "unbatched", "batched"], lambda _: None)
-        with grpc.InferenceServerClient(f"127.0.0.1:{ports[1]}") as connection:
-            yield connection
+        yield address
     finally:
         triton.drain()
         clean_up(runtime, tag)
@@ -142,12 +150,10 @@ def test_only_requested_outputs_come_back(client) -> None:
     assert [output.name for output in result.get_response().outputs] == ["z"]
 
 
-def test_requests_are_joined_and_each_gets_its_own_rows(client) -> None:
-    def stats() -> tuple[int, int]:
-        (found,) = client.get_inference_statistics("batched").model_stats
-        return found.inference_count, found.execution_count
-
-    before = stats()
+def test_requests_are_joined_and_each_gets_its_own_rows(client, address: Address) -> None:
+    watch = Watch(f"{address.host}:{address.grpc}", f"http://{address.host}:{address.metrics}/metrics")
+    time.sleep(TOLD_S)
+    watch.begin()
 
     def ask(number: int) -> bool:
         rows = 1 if number < 48 else 1 + number % 2  # then two shapes by turns: never in one run
@@ -157,10 +163,14 @@ def test_requests_are_joined_and_each_gets_its_own_rows(client) -> None:
 
     with ThreadPoolExecutor(24) as pool:
         assert all(pool.map(ask, range(48)))
-        inferences, executions = (after - was for after, was in zip(stats(), before, strict=True))
+        time.sleep(TOLD_S)
+        (step,) = watch.end().steps
         assert all(pool.map(ask, range(48, 96)))
-    assert inferences == sum(1 + number % 3 for number in range(48))
-    assert executions < 48 / 3
+    watch.close()
+    assert (step.name, step.requests, step.items) == ("batched", 48, sum(1 + number % 3 for number in range(48)))
+    assert step.executions < 48 / 3
+    assert sum(int(size) * runs for size, runs in step.batches.items()) == step.items
+    assert max(map(int, step.batches)) <= 32
 
 
 def test_a_wrong_shape_is_refused_and_the_model_lives(client) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from queueing.worker import Worker, error
 from server.backends.onnxruntime.batching import answer_all
 from server.backends.onnxruntime.completion import complete
 from server.backends.onnxruntime.engine import open_engine, signature
@@ -39,34 +41,28 @@ class TritonPythonModel:
         options = from_config(config, Path(args["model_repository"], args["model_version"]))
         self._engine = open_engine(options)
         self._inputs = [tensor["name"] for tensor in config["input"]]
-        self._batched = config["max_batch_size"] > 0
+        most = config["max_batch_size"]
+        self._batched = most > 0
+        self._worker = Worker(args, self._read, self._answer, most=most)
         pb_utils.Logger.log_info(f"{name}: {options.file.name} on {self._engine.name}")
 
     def execute(self, requests):
-        answers, asked = {}, {}
-        for place, request in enumerate(requests):
-            if request.is_cancelled():
-                continue
-            try:
-                asked[place] = (self._arrays(request), request.requested_output_names())
-            except Exception as exc:  # one unreadable request is its own answer, not everybody's
-                answers[place] = exc
-        found = answer_all(list(asked.values()), self._engine.run, batched=self._batched)
-        answers |= dict(zip(asked, found, strict=True))
-        return [_response(answers.get(place)) for place in range(len(requests))]
+        self._worker.execute(requests)
 
-    def _arrays(self, request):
+    def finalize(self):
+        self._worker.finalize()
+
+    def _read(self, request):
         tensors = ((name, pb_utils.get_input_tensor_by_name(request, name)) for name in self._inputs)
-        return {name: tensor.as_numpy() for name, tensor in tensors if tensor is not None}
+        arrays = {name: np.array(tensor.as_numpy()) for name, tensor in tensors if tensor is not None}
+        return arrays, len(next(iter(arrays.values()))) if self._batched else 1
+
+    def _answer(self, requests):
+        asked = [(request.content, request.wanted) for request in requests]
+        return [_response(answer) for answer in answer_all(asked, self._engine.run, batched=self._batched)]
 
 
 def _response(answer):
-    if answer is None:
-        return _error("[cancelled] the caller went away", pb_utils.TritonError.CANCELLED)
     if isinstance(answer, Exception):
-        return _error(f"[internal] {type(answer).__name__}: {answer}", pb_utils.TritonError.INTERNAL)
+        return error(f"[internal] {type(answer).__name__}: {answer}", pb_utils.TritonError.INTERNAL)
     return pb_utils.InferenceResponse([pb_utils.Tensor(name, array) for name, array in answer.items()])
-
-
-def _error(sentence, code):
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(sentence, code))

@@ -1,0 +1,128 @@
+"""A queue whose requests know how long they may wait, and that is never longer than it may be."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+PLACES, MOST_PLACES = "max_queue_size", 1024  # the config's parameter; what holds without it
+LOOK_S = 0.02  # between two looks for those who have waited too long
+
+
+class Refusal(Enum):
+    """Why a request waits no more. In Triton's own words, which clients know: core's scheduler_utils.cc, 24.10."""
+
+    FULL = "Exceeds maximum queue size"
+    EXPIRED = "Request timeout expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Waited(Generic[T]):
+    """A request whose turn has come.
+
+    Args:
+        request: as it entered.
+        seconds: that it waited.
+    """
+
+    request: T
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[T]):
+    request: T
+    items: int
+    since: float
+    until: float
+
+
+class RequestQueue(Generic[T]):
+    """First come, first served; for any number of threads.
+
+    Args:
+        places: requests that may wait.
+        refuse: told of each that waits no more, and why; from any thread.
+    """
+
+    def __init__(self, places: int, refuse: Callable[[T, Refusal], None]) -> None:
+        self._places = places
+        self._refuse = refuse
+        self._waiting: deque[_Waiting[T]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._looker = threading.Thread(target=self._look, name="expiry", daemon=True)
+        self._looker.start()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def enter(self, request: T, items: int, timeout_s: float) -> None:
+        """Wait; refused at once where all places are taken.
+
+        Args:
+            request: whatever `leave` shall give.
+            items: that it counts for in a batch.
+            timeout_s: for which it may wait.
+        """
+        now = time.monotonic()
+        with self._changed:
+            full = len(self._waiting) >= self._places
+            if not full:
+                self._waiting.append(_Waiting(request, items, now, now + timeout_s))
+                self._changed.notify_all()
+        if full:
+            self._refuse(request, Refusal.FULL)
+
+    def leave(self, most: int) -> list[Waited[T]]:
+        """Wait for those who are next: `most` items or fewer, or one that has more. Nobody: closed, and empty."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                late, now = self._take_late(), time.monotonic()
+                taken: list[Waited[T]] = []
+                items = 0
+                while self._waiting and (not taken or items + self._waiting[0].items <= most):
+                    one = self._waiting.popleft()
+                    taken.append(Waited(one.request, now - one.since))
+                    items += one.items
+                ended = self._closed and not self._waiting
+            self._refuse_late(late)
+            if taken or ended:
+                return taken
+
+    def close(self) -> None:
+        """Those who wait are still served, and nobody is told to wait for more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._looker.join()
+
+    def _look(self) -> None:
+        """Who has waited too long hears so then, not when the batch before is done."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return
+                late = self._take_late()
+            self._refuse_late(late)
+            time.sleep(LOOK_S)
+
+    def _take_late(self) -> list[_Waiting[T]]:
+        now = time.monotonic()
+        late = [one for one in self._waiting if one.until <= now]
+        if late:
+            self._waiting = deque(one for one in self._waiting if one.until > now)
+        return late
+
+    def _refuse_late(self, late: list[_Waiting[T]]) -> None:
+        for one in late:
+            self._refuse(one.request, Refusal.EXPIRED)

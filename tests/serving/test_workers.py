@@ -1,0 +1,109 @@
+"""Python models' own queues, seen from outside: no lost time, no lost request, and what they say of themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tritonclient.grpc as grpc
+from prometheus_client.parser import text_string_to_metric_families
+
+from medserve import AsyncClient, Prediction, Retry
+from tests.conftest import ROOT
+from tests.serving.live import Live, serving
+
+MODEL, NET = "pneumonia_cnn", "pneumonia_cnn_net"
+PICTURE = (ROOT / "examples" / "phantom.png").read_bytes()
+TOLD_S = 2.5  # workers tell what they did once a second
+PIXELS = np.zeros((1, 3, 224, 224), np.uint8)
+
+
+def _asked(client: grpc.InferenceServerClient, answers: list[bool]) -> None:
+    pixels = grpc.InferInput("pixels", PIXELS.shape, "UINT8")
+    pixels.set_data_from_numpy(PIXELS)
+    found = client.infer(NET, [pixels]).as_numpy("probabilities")
+    answers.append(found is not None and len(found) == 1)
+
+
+@pytest.mark.parametrize("callers", [2, 3, 8])
+def test_who_comes_while_a_model_is_busy_waits_for_it_and_no_longer(triton_fp32: Live, callers: int) -> None:
+    """Behind a queue policy of Triton's 2.51 every second of these rounds took half a second more."""
+
+    async def rounds() -> list[float]:
+        took = []
+        async with AsyncClient(triton_fp32.grpc_url, timeout_s=30, retry=Retry(attempts=1)) as client:
+            for _ in range(20):
+                began = time.perf_counter()
+                found = await asyncio.gather(*(client.predict(MODEL, {"image": PICTURE}) for _ in range(callers)))
+                took.append(time.perf_counter() - began)
+                assert all(isinstance(one, Prediction) for one in found)
+        return took[1:]
+
+    took = asyncio.run(rounds())
+    assert sum(seconds > min(took) + 0.4 for seconds in took) <= 4, took  # a machine may stand still now and then
+
+
+def test_tensors_in_flight_are_answered_when_the_server_ends(repository: Path, tmp_path: Path) -> None:
+    with serving(repository, tmp_path, MODELS=MODEL, PROFILE="") as live:
+        client = grpc.InferenceServerClient(f"127.0.0.1:{live.grpc}")
+        answers: list[bool] = []
+        threads = [threading.Thread(target=_asked, args=(client, answers)) for _ in range(64)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.15)
+        assert live.stop(signal.SIGTERM) == 0
+        for thread in threads:
+            thread.join()
+        assert answers == [True] * 64
+
+
+def test_workers_tell_what_they_did(repository: Path, tmp_path: Path) -> None:
+    with serving(repository, tmp_path, MODELS=MODEL, QUEUE_SIZE="4", STEP_WORKERS="1") as live:
+        time.sleep(TOLD_S)
+        before = _told(live)  # the warm-up
+
+        async def calls() -> tuple[int, int]:
+            async with AsyncClient(live.grpc_url, timeout_s=30, retry=Retry(attempts=1)) as client:
+                await client.predict(MODEL, {"image": PICTURE})
+                ended = await asyncio.gather(
+                    *(client.predict(MODEL, {"image": PICTURE}) for _ in range(60)), return_exceptions=True
+                )
+            answered = 1 + sum(isinstance(one, Prediction) for one in ended)
+            return answered, 61 - answered
+
+        answered, refused = asyncio.run(calls())
+        assert refused > 10
+        time.sleep(TOLD_S)
+        after = _told(live)
+        grown = {key: value - before.get(key, 0.0) for key, value in after.items()}
+        read = grown["medserve_worker_requests", "preprocess_xray", ""]
+        computed = grown["medserve_worker_requests", NET, ""]
+        turned_away = sum(
+            grown.get(("medserve_worker_refused", name, "full"), 0.0) for name in ("preprocess_xray", NET)
+        )
+        assert computed == answered
+        assert answered <= read <= 61
+        assert turned_away == refused
+        assert grown["medserve_worker_items", NET, ""] == answered
+        assert grown["medserve_worker_queue_seconds", NET, ""] > 0
+        assert grown["medserve_worker_work_seconds", NET, ""] > 0
+        assert after["medserve_worker_waiting", "preprocess_xray", "preprocess_xray_0_0"] == 0
+
+
+def _told(live: Live) -> dict[tuple[str, str, str], float]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{live.metrics}/metrics") as answer:
+        text = answer.read().decode()
+    return {
+        (family.name, sample.labels["model"], "".join(sample.labels.get(key, "") for key in ("reason", "worker"))): (
+            sample.value
+        )
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if family.name.startswith("medserve_worker") and "size" not in sample.labels
+    }
