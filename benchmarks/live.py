@@ -18,6 +18,7 @@ from benchmarks.ports import free_ports
 from medserve import Client
 
 READY_S, STOP_S = 300.0, 60.0
+STEP_BACK = 6  # of nice's units: a quarter of the usual weight
 
 
 class ServerEnded(RuntimeError):
@@ -93,6 +94,16 @@ class Server:
                 lines = self._log.read_text("utf-8", "replace").splitlines()
                 raise ServerEnded("server: expected it to become ready:\n" + "\n".join(lines[-20:]))
             time.sleep(0.2)
+
+    def step_back(self) -> None:
+        """Leave the cores to the load generator wherever both want them.
+
+        A generator that waits for a core sends late and hears late, and reports that as the server's latency. Linux
+        weighs sessions against each other (sched(7), autogroup), and niceness counts only inside one; where it does
+        not, or there is no such file, nothing changes.
+        """
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{self.pid}/autogroup").write_text(str(STEP_BACK), "ascii")  # of its session: all its processes
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds so far of each of its processes, by what it does."""

@@ -30,6 +30,7 @@ MESSAGE = "medserve"  # what a worker tells the master, beside Locust's own figu
 LEARNT = "medserve-learnt"  # a worker is ready to ask
 END = "medserve-end"  # what the master tells its workers
 POLL_S = 0.1
+LOOK_S = 1.0  # between two looks at each caller: a thousand a second would take the cores from what is measured
 PATIENCE_S = 10.0  # beyond the time that a call may take
 LEARNING_S = 300.0  # that workers may take to ask for each item once
 
@@ -53,7 +54,7 @@ class Caller(locust.User):
         """It does so by itself."""
         if self._asking.done():
             self._asking.result()  # raises what ended it, which nothing should
-        gevent.sleep(POLL_S)
+        gevent.sleep(LOOK_S)
 
     def on_stop(self) -> None:
         """Wait for its last answer."""

@@ -24,6 +24,7 @@ from benchmarks.load.traffic import items
 from medserve import MedServeError, Overloaded
 
 TIMEOUT_S = 30.0
+STOP_S = 0.5  # in which a caller who waits to be due notices the end
 T = TypeVar("T")
 
 
@@ -154,7 +155,7 @@ class Crowd:
         due = time.perf_counter() + self._random.expovariate(1 / mean_s)
         under_way: set[asyncio.Task[None]] = set()
         while not stopped.is_set():
-            await asyncio.sleep(min(max(0.0, due - time.perf_counter()), 0.2))
+            await asyncio.sleep(min(max(0.0, due - time.perf_counter()), STOP_S))
             if (late := time.perf_counter() - due) >= 0:
                 if not (self.slo.one_each and under_way):
                     under_way.add(task := asyncio.create_task(self._one(late)))

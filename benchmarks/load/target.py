@@ -26,14 +26,22 @@ class Target:
 
 
 @contextlib.contextmanager
-def own_target(repository: Path, models: Sequence[str]) -> Iterator[Target]:
+def own_target(repository: Path, models: Sequence[str], *, step_back: bool = False) -> Iterator[Target]:
     """A server for as long as the block lasts, with just these models, ready.
+
+    Args:
+        repository: to serve.
+        models: names.
+        step_back: whether it leaves the cores to the load generator wherever both want them: for loads that a server
+            cannot carry, where callers would otherwise be late themselves.
 
     Raises:
         ServerEnded: it did not become ready.
     """
     with tempfile.TemporaryDirectory() as folder, Server(repository, Path(folder), models) as server:
         server.wait_until_ready()
+        if step_back:
+            server.step_back()
         metrics = f"http://127.0.0.1:{server.metrics}/metrics"
         watch = Watch(f"127.0.0.1:{server.grpc}", metrics, server.cpu_s, server.memory_mb)
         yield Target({"grpc": server.grpc_url, "http": server.http_url}, watch)

@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missed: list[str] = []
     try:
         item = items(CAMPAIGN.files[options.model], options.data)[0]
-        with tempfile.TemporaryDirectory() as folder, own_target(options.repository, [options.model]) as target:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            own_target(options.repository, [options.model], step_back=True) as target,
+        ):
             generator = Generator(CAMPAIGN, options.data, Path(folder))
             measure = _overload if options.command == "overload" else _soak
             for results, sentences in measure(options, setting, generator, target, item):

@@ -101,14 +101,15 @@ def measured(generator: Generator, target: Target, model: str, item: Item, secon
         model: to ask.
         item: that the probe sends.
         seconds: of the overload.
-        one_each: see Slo.
+        one_each: see Slo; otherwise one source sends all of it, since a task for each caller would cost the load
+            generator the CPU that it needs to be on time.
     """
     shares = {model: 1.0}
     at_rest = Slo(name="capacity", models=shares, seconds=CAPACITY_S, p95_ms=1e9)
     capacity, _ = generator.run(at_rest, target)
     slo = Slo(
-        name="overload", models=shares, users=USERS, per_second=TIMES * capacity.per_second, one_each=one_each,
-        seconds=seconds, timeout_s=TIMEOUT_S, may_refuse=True, p95_ms=1e9,
+        name="overload", models=shares, users=USERS if one_each else 1, per_second=TIMES * capacity.per_second,
+        one_each=one_each, seconds=seconds, timeout_s=TIMEOUT_S, may_refuse=True, p95_ms=1e9,
     )  # fmt: skip
     with Probe(target, model, item, TIMEOUT_S) as probe:
         time.sleep(QUIET_S)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from benchmarks.live import STEP_BACK, Server
 from benchmarks.load.generator import Generator
 from benchmarks.load.slo import Campaign
 from benchmarks.load.target import own_target
@@ -88,12 +89,21 @@ def test_recovery_is_for_good(looks: list[tuple[float, float | None]], seconds: 
     assert recovery_s([Look(*look) for look in looks], 10.0, usual_ms=20.0) == pytest.approx(seconds)
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="the kernel weighs no sessions")
+def test_a_server_steps_back_for_its_load(tmp_path: Path) -> None:
+    server = Server(tmp_path, tmp_path)
+    server.start()
+    server.step_back()
+    assert Path(f"/proc/{server.pid}/autogroup").read_text("ascii").endswith(f"nice {STEP_BACK}\n")
+    server.stop()
+
+
 def test_a_real_server_under_ten_times_too_much(repository: Path, tmp_path: Path) -> None:
     """Whether every figure holds on a machine that others use too is for `make overload`; here: no answer was wrong,
     load was shed, and most of what could be answered was."""
     model, campaign = "pneumonia_cnn", Campaign.read()
     item = items(campaign.files[model], None)[0]
-    with own_target(repository, [model]) as target:
+    with own_target(repository, [model], step_back=True) as target:
         found = measured(Generator(campaign, None, tmp_path), target, model, item, 8, one_each=True)
     assert found.run.refused.count > 100
     assert not any("Wrong" in sentence for sentence in found.run.failed)
