@@ -102,8 +102,9 @@ class Server:
         weighs sessions against each other (sched(7), autogroup), and niceness counts only inside one; where it does
         not, or there is no such file, nothing changes.
         """
-        with contextlib.suppress(OSError):
-            Path(f"/proc/{self.pid}/autogroup").write_text(str(STEP_BACK), "ascii")  # of its session: all its processes
+        for process in _family(self.pid):  # Triton has a session of its own, which its workers are in
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{process.pid}/autogroup").write_text(str(STEP_BACK), "ascii")
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds so far of each of its processes, by what it does."""

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from benchmarks.live import STEP_BACK, Server
@@ -90,12 +91,14 @@ def test_recovery_is_for_good(looks: list[tuple[float, float | None]], seconds: 
 
 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="the kernel weighs no sessions")
-def test_a_server_steps_back_for_its_load(tmp_path: Path) -> None:
-    server = Server(tmp_path, tmp_path)
-    server.start()
-    server.step_back()
-    assert Path(f"/proc/{server.pid}/autogroup").read_text("ascii").endswith(f"nice {STEP_BACK}\n")
-    server.stop()
+def test_all_of_a_server_steps_back_for_its_load(repository: Path, tmp_path: Path) -> None:
+    with Server(repository, tmp_path, ["solubility"]) as server:
+        server.wait_until_ready()
+        server.step_back()
+        family = psutil.Process(server.pid).children(recursive=True)
+        said = [Path(f"/proc/{pid}/autogroup").read_text("ascii") for pid in (server.pid, *(one.pid for one in family))]
+    assert len(said) > 3
+    assert all(text.endswith(f"nice {STEP_BACK}\n") for text in said)
 
 
 def test_a_real_server_under_ten_times_too_much(repository: Path, tmp_path: Path) -> None:
