@@ -1,0 +1,23 @@
+# NVIDIA's Triton with what reads files and writes reports. From the repository's root:
+#   docker build -f docker/gpu.Dockerfile -t medserve-gpu .
+# Models are mounted at /models. The profile follows the GPU: plans that fit it, else onnxruntime on CUDA, else the CPU.
+ARG TRITON_IMAGE=nvcr.io/nvidia/tritonserver:26.11-py3
+FROM ${TRITON_IMAGE}
+ARG PIP_CERT
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1
+USER root
+WORKDIR /src
+COPY pyproject.toml constraints.txt ./
+COPY preprocess preprocess
+COPY queueing queueing
+COPY report report
+COPY server server
+# Triton's workers embed the image's own python3, so packages go where it looks; its distribution forbids that by default.
+RUN python3 -m pip install --break-system-packages --constraint constraints.txt '.[launch,image]' && rm -rf /src/*
+ENV PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 DRAIN_DELAY_S=5
+USER 1000:1000
+WORKDIR /run/medserve
+EXPOSE 8000 8001 8002 8003
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=15s --start-period=300s --retries=3 CMD ["python3", "-m", "server.ready"]
+ENTRYPOINT ["dumb-init", "--single-child", "--", "python3", "-m", "server", "--repository", "/models", "--runtime", "/run/medserve"]
