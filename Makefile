@@ -21,8 +21,8 @@ CHECKPOINT ?=
 STEP_WORKERS ?=
 ENGINE_THREADS ?=
 QUEUE_SIZE ?=
-PROFILE ?= cpu
-export CHECKPOINTS PICTURES FOLDERS REPORT SLO URL METRICS DATA RUNS MODELS PROFILE STEP_WORKERS ENGINE_THREADS QUEUE_SIZE PRECISION SERVER_TENSORRT HOST HTTP_PORT GRPC_PORT METRICS_PORT ALLOW_REMOTE VERBOSE
+PROFILE ?= auto
+export CHECKPOINTS PICTURES FOLDERS REPORT SLO URL METRICS DATA RUNS MODELS PROFILE STEP_WORKERS ENGINE_THREADS QUEUE_SIZE PRECISION SERVER_TENSORRT HOST HTTP_PORT GRPC_PORT METRICS_PORT HEALTH_PORT DRAIN_DELAY_S ALLOW_REMOTE VERBOSE
 
 EXPORT := $(BIN)/python -m export models
 
@@ -45,7 +45,7 @@ tune: $(VENV)/.export ## time what passed its gate on this CPU, and serve the fa
 engines: $(VENV)/.engines ## build TensorRT plans: for this GPU, or without one RTX plans as a proof (MODELS PRECISION)
 	@$(EXPORT) && $(BIN)/python -m export engines
 
-serve: $(VENV)/.serve $(VENV)/.export ## export, then serve until Ctrl-C (CHECKPOINTS PICTURES MODELS PROFILE HOST HTTP_PORT GRPC_PORT METRICS_PORT)
+serve: $(VENV)/.serve $(VENV)/.export ## export, then serve until Ctrl-C (CHECKPOINTS PICTURES MODELS PROFILE HOST HTTP_PORT GRPC_PORT METRICS_PORT HEALTH_PORT)
 	@$(EXPORT) && exec $(BIN)/python -m server
 
 load: $(VENV)/.load ## hold a server to benchmarks/slo.toml: 100 users, p95 < 500 ms (SLO=name,… DATA=dir RUNS=n  URL=grpc://…)

@@ -36,11 +36,12 @@ class Server:
     """
 
     def __init__(self, repository: Path, folder: Path, models: Sequence[str] = (), options: Sequence[str] = ()) -> None:
-        self.http, self.grpc, self.metrics = free_ports(3)
+        self.http, self.grpc, self.metrics, self.health = free_ports(4)
         self._models = list(models)
         self._command = [sys.executable, "-m", "server", "--repository", str(repository), "--models", ",".join(models)]
         self._command += ["--runtime", str(folder / "run"), "--http-port", str(self.http)]
-        self._command += ["--grpc-port", str(self.grpc), "--metrics-port", str(self.metrics), *options]
+        self._command += ["--grpc-port", str(self.grpc), "--metrics-port", str(self.metrics)]
+        self._command += ["--health-port", str(self.health), *options]
         self._log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 

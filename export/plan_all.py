@@ -10,13 +10,13 @@ from export.artefact import ARTEFACT, folder_of
 from export.engines import EngineFailed, Ran, answered, run
 from export.parity import compare
 from export.pictures import Folder, gather
-from export.plans.gpu import compute_capability
 from export.plans.plan import EngineError, Precision, check_served_by, plan_name, write_whole
 from export.spec import ModelSpec
 from export.to_engine import Order, build_plan, library, open_plan
 from report.card import FILENAME, Card
 from report.comparison import Comparison
 from report.plan import Plan
+from server.gpu import compute_capability
 
 SOURCES: dict[Precision, str] = {"fp32": "fp32.onnx", "fp16": "fp16.onnx", "int8": "int8.onnx"}
 TIMINGS = "timings.cache"

@@ -20,12 +20,12 @@ from export.digest import sha256_of
 from export.plans.check import ARITHMETIC, Layer, check_precision, check_tensors, counts, inspected
 from export.plans.config import configured, targets, timing_cache
 from export.plans.execute import PlanEngine
-from export.plans.gpu import compute_capability
 from export.plans.network import Parsed, layers, parse, tensors
 from export.plans.plan import CacheUse, EngineError, Precision, write_whole
 from export.plans.shapes import batch_range, ranges
 from export.spec import ModelSpec
 from report.plan import Plan
+from server.gpu import compute_capability
 
 _LOG = logging.getLogger(__name__)
 

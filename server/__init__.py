@@ -1,1 +1,1 @@
-"""Runs a real tritonserver, out of the nvidia-pytriton wheel, on one machine. No torch."""
+"""Runs a real tritonserver, the nvidia-pytriton wheel's or NVIDIA's image's, on one machine. No torch."""

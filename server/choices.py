@@ -11,25 +11,33 @@ from report.card import Card
 from server.preflight import PreflightError
 from server.repository import Repository
 
-BACKENDS = ("onnxruntime", "python")
+_ON_CPU = ("", "onnxruntime", "python")  # backends; "": an ensemble
 
 
-def check_servable(repository: Repository, names: Iterable[str]) -> None:
-    """Raises PreflightError: a model that this server cannot run: it is for GPUs, or for a backend of NVIDIA's image.
+def check_servable(repository: Repository, names: Iterable[str], gpu: str, *, gpus: bool) -> None:
+    """Raises PreflightError: a network that this server or this machine cannot run.
 
     Args:
         repository: read with the profile that is served.
         names: the models to load.
+        gpu: see Machine.
+        gpus: whether the installed Triton can use one.
     """
     for name in names:
-        config = repository.configs[name]
-        on_gpu = any(group.kind == pb.ModelInstanceGroup.KIND_GPU for group in config.instance_group)
-        if on_gpu or config.backend not in ("", *BACKENDS):
+        if not (on_gpu(repository.configs[name]) or repository.configs[name].backend not in _ON_CPU):
+            continue
+        said = f"{name}: expected a network that runs on a CPU, got one for GPUs (profile {repository.profile})"
+        if not gpus:
             raise PreflightError(
-                f"{name}: expected the backend {' or '.join(BACKENDS)} on a CPU, got {config.backend} on a "
-                f"{'GPU' if on_gpu else 'CPU'}. The wheel's Triton serves on the CPU: PROFILE={CPU_PROFILE}. For a GPU "
-                "start NVIDIA's image with --model-config-name."
+                f"{said}, and the wheel's Triton uses none. Serve PROFILE={CPU_PROFILE}, or start NVIDIA's image."
             )
+        if not gpu:
+            raise PreflightError(f"{said}, and this machine shows no GPU. Serve PROFILE={CPU_PROFILE}, or give it one.")
+
+
+def on_gpu(config: pb.ModelConfig) -> bool:
+    """Whether a config asks for a GPU."""
+    return any(group.kind == pb.ModelInstanceGroup.KIND_GPU for group in config.instance_group)
 
 
 def check_choices(cards: Iterable[Card], repository: Repository, cpu: Sequence[str]) -> None:

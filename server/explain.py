@@ -10,13 +10,16 @@ from queueing.queue import PLACES
 from report.card import FILENAME, Card, CardError
 from server.backends.onnxruntime.options import LANE_BATCH
 from server.machine import Machine
+from server.profiles import Profile
 from server.repository import Repository
 from server.sizing import Number
 
 
-def explained(machine: Machine, repository: Repository, needed: Sequence[str], numbers: Sequence[Number]) -> str:
+def explained(
+    machine: Machine, profile: Profile, repository: Repository, needed: Sequence[str], numbers: Sequence[Number]
+) -> str:
     """Lines for a terminal: the machine, each number and its reason, each model that is loaded."""
-    lines = [f"machine: {machine}", f"profile: {repository.profile or 'config.pbtxt of each model'}", ""]
+    lines = [f"machine: {machine}", f"profile: {profile}", ""]
     lines += [f"{number.name}={number.value or machine.cores}  {number.reason}" for number in numbers]
     lines += ["", f"{repository.workers(needed)} worker processes:"]
     lines += [f"  {name}: {_model(repository, name)}" for name in needed if not repository.configs[name].platform]

@@ -1,4 +1,4 @@
-"""What of this machine decides what a network computes in, and how fast: its CPU's features, and how many cores."""
+"""What of this machine decides what a network computes in, and how fast: its CPU's features, its cores, its GPU."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from server.gpu import compute_capability
 
 _CPUINFO = Path("/proc/cpuinfo")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -24,19 +26,23 @@ class Machine:
         cores: see `usable_cores`.
         memory_mb: of the machine, or of the container that this runs in.
         cpu: see `cpu_features`.
+        gpu: compute capability of its first GPU, such as "9.0"; "": it has none.
     """
 
     cores: int
     memory_mb: int
     cpu: tuple[str, ...]
+    gpu: str = ""
 
     @classmethod
     def this(cls) -> Machine:
         """This one."""
-        return cls(usable_cores(), _memory_mb(), cpu_features())
+        return cls(usable_cores(), _memory_mb(), cpu_features(), compute_capability() or "")
 
     def __str__(self) -> str:
-        return f"{self.cores} cores, {self.memory_mb:,} MB, {' '.join(self.cpu) or 'no units that decide anything'}"
+        gpu = f"a GPU of compute capability {self.gpu}" if self.gpu else "no GPU"
+        units = " ".join(self.cpu) or "no units that decide anything"
+        return f"{self.cores} cores, {self.memory_mb:,} MB, {units}, {gpu}"
 
 
 def cpu_features(cpuinfo: Path = _CPUINFO) -> tuple[str, ...]:

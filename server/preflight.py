@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import os
 import platform
 import shutil
 import socket
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from report.card import FILENAME, Card, CardError
+from report.card import FILENAME, Artefact, Card, CardError
 from server.leftovers import SHM
 
 PYTHONS = ((3, 11), (3, 12))
@@ -25,7 +26,7 @@ class PreflightError(RuntimeError):
 
 
 def check_platform() -> None:
-    """Raises PreflightError: a Python or a C library that the wheel's Triton does not run on."""
+    """Raises PreflightError: a Python or a C library that Triton's workers do not run on."""
     if sys.version_info[:2] not in PYTHONS:
         wanted = " or ".join(f"{major}.{minor}" for major, minor in PYTHONS)
         raise PreflightError(
@@ -42,6 +43,10 @@ def check_platform() -> None:
 
 def resolved_host(host: str, *, allow_remote: bool) -> str:
     """The IPv4 address to bind for a name or address.
+
+    Args:
+        host: name or address.
+        allow_remote: whether others may reach it: the user insists, or the installed Triton is one for networks.
 
     Raises:
         PreflightError: none of this machine's, or one that others can reach, unless the user insists.
@@ -72,6 +77,21 @@ def port_number(variable: str, text: str) -> int:
     return int(text)
 
 
+def seconds(variable: str, text: str) -> float:
+    """A time in seconds, 0..600.
+
+    Raises:
+        PreflightError: the text is no such number.
+    """
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 600:  # nor NaN
+        raise PreflightError(f"{variable}: expected seconds from 0 to 600, got {text!r}")
+    return found
+
+
 def check_ports(host: str, ports: Mapping[str, int]) -> None:
     """Raises PreflightError: two equal ports, or one that somebody else listens on.
 
@@ -95,6 +115,23 @@ def check_ports(host: str, ports: Mapping[str, int]) -> None:
                 ) from exc
 
 
+def check_runs_programs(runtime: Path) -> None:
+    """Raises PreflightError: a runtime folder that cannot be written, or whose file system runs no programs."""
+    try:
+        runtime.mkdir(parents=True, exist_ok=True)
+        flags = os.statvfs(runtime).f_flag
+    except OSError as exc:
+        raise PreflightError(
+            f"{runtime}: expected a folder for this run's files that can be made, got: {exc.strerror}. "
+            "Give another with --runtime."
+        ) from exc
+    if flags & (os.ST_NOEXEC | os.ST_RDONLY) or not os.access(runtime, os.W_OK):
+        raise PreflightError(
+            f"{runtime}: expected a writable file system that may run programs (Triton's workers lie there), got one "
+            "that is read-only or mounted noexec. In a container mount a volume or a tmpfs with exec there."
+        )
+
+
 def check_shared_memory(workers: int) -> None:
     """Raises PreflightError: /dev/shm too small for Triton to talk to its workers through it."""
     needed = workers * SHM_PER_WORKER
@@ -114,12 +151,13 @@ def check_artefacts(artefacts: Iterable[tuple[str, Path]]) -> list[Card]:
     """
     cards = []
     for model, file in artefacts:
-        again = f"Run `make export MODELS={model.removesuffix('_net')}`."
+        made = "engines" if file.suffix == ".plan" else "export"
+        again = f"Run `make {made} MODELS={model.removesuffix('_net')}`."
         try:
             card = Card.read(file.parent / FILENAME)
         except CardError as exc:
             raise PreflightError(f"{model}: {exc} {again}") from exc
-        listed = card.artefacts.get(file.name)
+        listed = card.artefacts.get(file.name) or card.plans.get(file.name)
         if listed is None or not file.is_file():
             raise PreflightError(f"{model}: expected {file} and its entry in {FILENAME}, one is missing. {again}")
         size = file.stat().st_size
@@ -127,7 +165,8 @@ def check_artefacts(artefacts: Iterable[tuple[str, Path]]) -> list[Card]:
             raise PreflightError(
                 f"{model}: {file.name}: expected {listed.size_bytes:,} bytes, got {size:,}: half-written. {again}"
             )
-        for name, expected in ({file.name: listed.sha256} | listed.external).items():
+        beside = listed.external if isinstance(listed, Artefact) else {}
+        for name, expected in ({file.name: listed.sha256} | beside).items():
             digest = _sha256(file.with_name(name))
             if digest != expected:
                 raise PreflightError(

@@ -13,6 +13,7 @@ from report.answer import CPU_PROFILE
 
 CONFIG, PROFILES = "config.pbtxt", "configs"
 DESCRIBE = "describe"
+NETWORKS = ("onnxruntime", "tensorrt")  # backends
 ON_REQUEST = "on_request"  # parameter of an ensemble that is too large to be served unless it is asked for
 
 
@@ -81,18 +82,28 @@ class Repository:
             waiting += [step.model_name for step in self.configs[name].ensemble_scheduling.step]
         return list(found)
 
-    def artefacts(self, names: Sequence[str]) -> Iterator[tuple[str, Path]]:
-        """(model, file) of every artefact that these models load, in every version that is there."""
-        for name in names:
+    def is_network(self, name: str) -> bool:
+        """Whether it runs an artefact, and is no step in python and no ensemble."""
+        return self.configs[name].backend in NETWORKS
+
+    def artefacts(self, names: Sequence[str], gpu: str = "") -> Iterator[tuple[str, Path]]:
+        """(model, file) of every artefact that these models load, in every version that is there.
+
+        Args:
+            names: of models.
+            gpu: compute capability of the GPU that loads them: Triton looks up a file by it, where a config says so.
+
+        Raises:
+            RepositoryError: a network that was never exported.
+        """
+        for name in filter(self.is_network, names):
             config = self.configs[name]
-            if config.backend == "onnxruntime":
-                versions = sorted(path for path in (self.folder / name).glob("[0-9]*") if path.is_dir())
-                if not versions:
-                    raise RepositoryError(
-                        f"{name}: not exported. Run `make export MODELS={name.removesuffix('_net')}`."
-                    )
-                for version in versions:
-                    yield name, version / (config.default_model_filename or "model.onnx")
+            versions = sorted(path for path in (self.folder / name).glob("[0-9]*") if path.is_dir())
+            if not versions:
+                raise RepositoryError(f"{name}: not exported. Run `make export MODELS={name.removesuffix('_net')}`.")
+            file = config.cc_model_filenames.get(gpu, config.default_model_filename or "model.onnx")
+            for version in versions:
+                yield name, version / file
 
     def workers(self, names: Sequence[str]) -> int:
         """Worker processes of these models: one for each instance of a model that is no ensemble."""

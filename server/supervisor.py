@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.choices import on_gpu
+from server.health import Health, State
+from server.installation import Installation, lay_out_backends
 from server.leftovers import clean_up
 from server.repository import Repository, lay_out_models
 from server.triton import Address, Triton, TritonError
-from server.wheel import Wheel, lay_out_backends
 
 MAX_DEATHS, DEATH_WINDOW_S = 3, 120.0
 CACHE = "compiled"  # below the runtime folder; a folder for each artefact, named by its sha256
@@ -31,9 +33,11 @@ class Plan:
         runtime: folder for this run's own files.
         tag: of this run, in the names of all that it creates.
         verify: raises if an artefact is not its card's; called before each start, the first and any after a death.
+        drain_delay_s: between telling probes that no more calls should come and refusing them: as long as balancers
+            take to notice.
     """
 
-    wheel: Wheel
+    triton: Installation
     repository: Repository
     needed: Sequence[str]
     address: Address
@@ -41,13 +45,15 @@ class Plan:
     tag: str
     verify: Callable[[], object]
     verbose: bool
+    drain_delay_s: float = 0.0
 
 
-def serve(plan: Plan, when_ready: Callable[[], None]) -> None:
+def serve(plan: Plan, health: Health, when_ready: Callable[[], None]) -> None:
     """Serve until Stop is raised, then drain.
 
     Args:
         plan: see Plan.
+        health: is told what happens.
         when_ready: called once, when every model is READY for the first time.
 
     Raises:
@@ -56,9 +62,11 @@ def serve(plan: Plan, when_ready: Callable[[], None]) -> None:
     deaths: list[float] = []
     triton = _start(plan)
     try:
+        health.state = State.SERVING
         when_ready()
         while True:
             trouble = triton.wait_for_trouble()
+            health.state = State.RESTARTING
             _say(trouble)
             deaths = [moment for moment in deaths if time.monotonic() - moment < DEATH_WINDOW_S] + [time.monotonic()]
             if len(deaths) >= MAX_DEATHS:
@@ -67,10 +75,17 @@ def serve(plan: Plan, when_ready: Callable[[], None]) -> None:
             clean_up(plan.runtime, plan.tag)
             _say("starting again")
             triton = _start(plan)
+            health.restarts += 1
+            health.state = State.SERVING
             _say("every model is READY again")
     except Stop:
-        _say("draining")
+        health.state = State.DRAINING
+        _say(
+            "draining"
+            + f", after {plan.drain_delay_s:g} s in which callers may go elsewhere" * bool(plan.drain_delay_s)
+        )
         try:
+            time.sleep(plan.drain_delay_s)
             triton.drain()
         except Stop:  # asked a second time: at once
             triton.kill()
@@ -82,11 +97,12 @@ def _start(plan: Plan) -> Triton:
     plan.verify()
     folder = plan.runtime / plan.tag
     lay_out_models(plan.repository, plan.needed, folder / "models")
-    lay_out_backends(plan.wheel, folder / "backends")
+    gpu = any(on_gpu(plan.repository.configs[name]) for name in plan.needed)
+    lay_out_backends(plan.triton, folder / "backends", on_gpu=gpu)
     cache = plan.runtime / CACHE
     cache.mkdir(parents=True, exist_ok=True)
     triton = Triton(
-        plan.wheel,
+        plan.triton,
         folder / "models",
         folder / "backends",
         cache,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import http.client
 import re
 import resource
 import secrets
@@ -20,12 +19,14 @@ from typing import IO
 
 import psutil
 
+from server.asking import get
+from server.installation import Installation, environment
 from server.leftovers import SHM
-from server.wheel import Wheel, environment
 
 DRAIN_TIMEOUT_S = 30  # how long requests in flight may take to end
 READY_TIMEOUT_S = 300
 POLL_S = 0.5
+ASK_S = 5.0
 # Triton 2.51's HTTP library parses every body whose type is a form's, which is what curl says unless told
 # otherwise, and copies it twice onto its thread's stack: with the usual 8 MiB, an 8 MB picture kills the
 # server (measured). Address space, not memory: pages are used only by such a body.
@@ -57,7 +58,7 @@ class Triton:
     """A child process that dies with this one, however this one dies.
 
     Args:
-        wheel: where the program is.
+        installation: where the program is.
         repository: folder whose every model is loaded.
         backends: Triton's backend directory.
         cache: folder for compiled models.
@@ -71,7 +72,7 @@ class Triton:
 
     def __init__(
         self,
-        wheel: Wheel,
+        installation: Installation,
         repository: Path,
         backends: Path,
         cache: Path,
@@ -86,11 +87,11 @@ class Triton:
         self._tag = tag
         self._process = subprocess.Popen(
             [
-                str(wheel.server),
-                *_arguments(repository, backends, tag, address, verbose=verbose),
+                str(installation.server),
+                *_arguments(repository, backends, tag, address, verbose=verbose, gpu_metrics=installation.gpus),
                 *([] if complete_configs else ["--disable-auto-complete-config"]),
             ],
-            env=environment(wheel, cache, profile),
+            env=environment(installation, cache, profile),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -177,19 +178,12 @@ class Triton:
         return self._get(path)[0] == 200
 
     def _get(self, path: str) -> tuple[int, bytes]:
-        """(status, body); (0, nothing) while nobody answers."""
-        connection = http.client.HTTPConnection(self._address.host, self._address.http, timeout=5)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            return response.status, response.read()
-        except (OSError, http.client.HTTPException):
-            return 0, b""
-        finally:
-            connection.close()
+        return get(self._address.host, self._address.http, path, ASK_S)
 
 
-def _arguments(repository: Path, backends: Path, tag: str, address: Address, *, verbose: bool) -> list[str]:
+def _arguments(
+    repository: Path, backends: Path, tag: str, address: Address, *, verbose: bool, gpu_metrics: bool
+) -> list[str]:
     settings: Mapping[str, object] = {
         "id": tag,
         "model-repository": repository,
@@ -205,7 +199,7 @@ def _arguments(repository: Path, backends: Path, tag: str, address: Address, *, 
         "strict-readiness": "true",
         "exit-on-error": "true",
         "exit-timeout-secs": DRAIN_TIMEOUT_S,
-        "allow-gpu-metrics": "false",
+        "allow-gpu-metrics": str(gpu_metrics).lower(),
         "log-info": str(verbose).lower(),
     }
     arguments = [f"--{name}={value}" for name, value in settings.items()]

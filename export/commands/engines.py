@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.commands.options import add_folders, add_models, add_pictures, chosen, pictures_of, variable
+from export.plans.store import key, own_copy
 from export.publish import published
 from export.sources import folder_labels, sources
+from server.gpu import compute_capability
 
 if TYPE_CHECKING:
     from export.plans.plan import Precision
@@ -25,11 +27,32 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--server-tensorrt", default=variable("SERVER_TENSORRT", ""), help="version in the server's image: 10.12.0.36"
     )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        help="leave the repository as it is: build in a copy below this folder, once, and link it as INTO/models",
+    )
     parser.add_argument("--proofs", type=Path, default=Path("build/plans"), help="for plans that Triton cannot load")
 
 
 def run(options: Namespace) -> int:
     """Build them one after the other."""
+    if options.into is None:
+        return _build(options)
+    from export.to_engine import library  # imports much
+
+    gpu, built_by = compute_capability(), library()
+    if gpu is None or built_by.__name__ != "tensorrt":
+        raise ValueError(f"INTO: expected a GPU and its tensorrt, got {gpu or 'no GPU'} and {built_by.__name__}.")
+    name = key(options.repository, gpu, f"{built_by.__name__} {built_by.__version__}")
+    with own_copy(options.repository, options.into, name) as copy:
+        if copy is None:
+            print(f"{name}: unchanged", flush=True)
+            return 0
+        return _build(Namespace(**vars(options) | {"repository": copy, "proofs": copy / ".proofs"}))
+
+
+def _build(options: Namespace) -> int:
     from export.plan_all import SOURCES, Site, plans  # imports much
 
     named = set(filter(None, map(str.strip, options.precision.split(","))))

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from export.plans.gpu import compute_capability
 from export.plans.plan import CacheUse, EngineError, write_whole
 from export.plans.shapes import ranges
 from export.spec import ModelSpec
+from server.gpu import compute_capability
 
 RTX = "tensorrt_rtx"
 TURING = "7.5"  # RTX compiles no FP32 matrix multiplication for it, and every net of ours has one

@@ -19,8 +19,8 @@ from onnx import helper
 from export import to_engine
 from export.artefact import ARTEFACT, folder_of
 from export.plans import config as builder_config
-from export.plans import gpu, plan
 from export.plans import network as onnx_network
+from export.plans import plan
 from export.plans.check import Layer
 from export.plans.config import TimingCache, configured, targets, timing_cache
 from export.plans.network import new_network
@@ -32,6 +32,7 @@ from export.samples import generated
 from export.spec import ModelSpec
 from export.to_engine import Order, build_plan
 from report.plan import Plan
+from server import gpu
 from tests.export import tiny
 from tests.specs import affordable_specs
 

@@ -107,11 +107,15 @@ def test_a_config_with_a_typo_is_named(tmp_path) -> None:
 
 def test_a_profile_for_gpus_is_refused_before_triton_starts() -> None:
     plain = Repository.read(COMMITTED)
-    choices.check_servable(plain, plain.closure(["pneumonia"]))
+    choices.check_servable(plain, plain.closure(["pneumonia"]), "", gpus=False)
     for profile in ("tensorrt", "cuda"):
         repository = Repository.read(COMMITTED, profile)
-        with pytest.raises(preflight.PreflightError, match=r"pneumonia_net: expected .* on a GPU"):
-            choices.check_servable(repository, repository.closure(["pneumonia"]))
+        needed = repository.closure(["pneumonia"])
+        with pytest.raises(preflight.PreflightError, match=r"pneumonia_net: expected .* the wheel's Triton uses none"):
+            choices.check_servable(repository, needed, "9.0", gpus=False)
+        with pytest.raises(preflight.PreflightError, match=r"pneumonia_net: expected .* shows no GPU"):
+            choices.check_servable(repository, needed, "", gpus=True)
+        choices.check_servable(repository, needed, "9.0", gpus=True)
 
 
 def test_an_unknown_profile_is_refused_with_those_that_there_are() -> None:

@@ -10,6 +10,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from server.explain import explained
 from server.machine import Machine, _memory_mb
+from server.profiles import Profile
 from server.repository import Repository, lay_out_models
 from server.sizing import ENGINE_THREADS, LONGEST, QUEUE_SIZE, SHORTEST, STEP_WORKERS, SizingError, numbers, sized
 
@@ -75,7 +76,7 @@ def test_what_is_served_is_what_was_sized(tmp_path: Path) -> None:
 def test_explain_names_every_number_and_model() -> None:
     machine = Machine(2, 24_000, ("avx2",))
     chosen = numbers(machine, COMMITTED, NEEDED, NOTHING)
-    said = explained(machine, sized(COMMITTED, chosen), NEEDED, chosen)
+    said = explained(machine, Profile("", "as PROFILE says"), sized(COMMITTED, chosen), NEEDED, chosen)
     for expected in ("2 cores, 24,000 MB, avx2", "STEP_WORKERS=2", "ENGINE_THREADS=2", f"QUEUE_SIZE={LONGEST}"):
         assert expected in said
     for name in NEEDED:

@@ -22,6 +22,7 @@ from benchmarks.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 120
+PORTS = ("HTTP_PORT", "GRPC_PORT", "METRICS_PORT", "HEALTH_PORT")
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Live:
     http: int
     grpc: int
     metrics: int
+    health: int
     log: Path
 
     @property
@@ -60,8 +62,17 @@ class Live:
             assert time.monotonic() < deadline, f"no {pattern!r} within {timeout_s} s:\n{self.text()}"
             time.sleep(0.1)
 
+    def probe(self, path: str) -> Answer:
+        """What a probe is told: /live, /ready or /metrics."""
+        return self._asked(self.health, "GET", path)
+
     def request(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=60)
+        return self._asked(self.http, method, path, body, headers)
+
+    def _asked(
+        self, port: int, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request(method, path, body=body, headers=headers or {})
             response = connection.getresponse()
@@ -102,7 +113,7 @@ class Answer:
 def serving(repository: Path, folder: Path, *, wait: bool = True, **variables: str) -> Iterator[Live]:
     """Run `python -m server` on free ports; ends it, whatever the test did."""
     folder.mkdir(parents=True, exist_ok=True)
-    ports = dict(zip(("HTTP_PORT", "GRPC_PORT", "METRICS_PORT"), free_ports(3), strict=True))
+    ports = dict(zip(PORTS, free_ports(4), strict=True))
     ports |= {name: int(variables[name]) for name in ports if name in variables}
     environment = os.environ | {name: str(port) for name, port in ports.items()} | {"MODELS": "all"} | variables
     log = folder / "server.log"

@@ -16,9 +16,9 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from benchmarks.load.watch import Watch
 from benchmarks.ports import free_ports
+from server.installation import find_triton, lay_out_backends
 from server.leftovers import clean_up, own_tag
 from server.triton import Address, Triton
-from server.wheel import find_wheel, lay_out_backends
 
 TOLD_S = 2.5  # workers tell what they did once a second
 NUMERIC = {
@@ -91,10 +91,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
         'parameters { key: "intra_op_thread_count" value { string_value: "1" } }\n'
     )
     runtime, tag = folder / "run", own_tag()
-    lay_out_backends(find_wheel(), runtime / tag / "backends")
+    lay_out_backends(find_triton(), runtime / tag / "backends")
     address = Address("127.0.0.1", *free_ports(3))
     triton = Triton(
-        find_wheel(),
+        find_triton(),
         models,
         runtime / tag / "backends",
         folder / "cache",

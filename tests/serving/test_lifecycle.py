@@ -21,7 +21,7 @@ from export.models import all_specs
 from export.samples import picture
 from medserve import Client, ServerFault
 from tests.conftest import copy_repository, replace_file
-from tests.serving.live import ROOT, Live, serving
+from tests.serving.live import PORTS, ROOT, Live, serving
 
 SMALL = "solubility"
 
@@ -92,7 +92,7 @@ def test_a_restart_verifies_the_artefacts_again(repository: Path, tmp_path: Path
 
 def test_two_servers_on_one_port_do_not_take_each_other_for_themselves(repository: Path, tmp_path: Path) -> None:
     """Started together, both find the ports free; the one that comes second must not say READY."""
-    ports = dict(zip(("HTTP_PORT", "GRPC_PORT", "METRICS_PORT"), map(str, free_ports(3)), strict=True))
+    ports = dict(zip(PORTS, map(str, free_ports(4)), strict=True))
     with (
         serving(repository, tmp_path / "a", wait=False, MODELS=SMALL, **ports) as first,
         serving(repository, tmp_path / "b", wait=False, MODELS=SMALL, **ports) as second,
@@ -267,7 +267,7 @@ def test_an_abandoned_request_does_not_block_the_next(triton: Live) -> None:
 def test_make_serve_and_ctrl_c(tmp_path: Path) -> None:
     """The README's command itself, and a terminal's Ctrl-C, which reaches make and launcher both."""
     before = _shm()
-    ports = dict(zip(("HTTP_PORT", "GRPC_PORT", "METRICS_PORT"), map(str, free_ports(3)), strict=True))
+    ports = dict(zip(PORTS, map(str, free_ports(4)), strict=True))
     log = tmp_path / "make.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -278,7 +278,7 @@ def test_make_serve_and_ctrl_c(tmp_path: Path) -> None:
             start_new_session=True,
         )
     try:
-        live = Live(process, int(ports["HTTP_PORT"]), int(ports["GRPC_PORT"]), int(ports["METRICS_PORT"]), log)
+        live = Live(process, *(int(ports[name]) for name in PORTS), log)
         live.wait_for("\nREADY")
         assert live.generate(SMALL, smiles="CCO").status == 200
         assert "curl" in live.text()

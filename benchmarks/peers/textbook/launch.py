@@ -14,7 +14,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 from benchmarks.peers.peer import RAW, ROOT, Command, Peer, as_it_is
 from benchmarks.peers.task import HOST, SPEC, Task
 from benchmarks.ports import free_ports
-from server.wheel import environment, find_wheel, lay_out_backends
+from server.installation import environment, find_triton, lay_out_backends
 
 
 def start(task: Task, folder: Path) -> Command:
@@ -23,8 +23,8 @@ def start(task: Task, folder: Path) -> Command:
         (models / name / "1").mkdir(parents=True)
         shutil.copy(PEER.folder / f"{name}.pbtxt", models / name / "config.pbtxt")
     (_ours if task.variant == "engine" else _theirs)(task, models)
-    wheel = find_wheel()
-    lay_out_backends(wheel, folder / "backends")
+    triton = find_triton()
+    lay_out_backends(triton, folder / "backends")
     grpc, metrics = free_ports(2)
     settings = {
         "model-repository": models,
@@ -37,8 +37,8 @@ def start(task: Task, folder: Path) -> Command:
         "metrics-port": metrics,
         "allow-gpu-metrics": "false",
     }
-    arguments = (str(wheel.server), *(f"--{name}={value}" for name, value in settings.items()))
-    return Command(arguments=arguments, variables=environment(wheel, folder / "cache", ""))
+    arguments = (str(triton.server), *(f"--{name}={value}" for name, value in settings.items()))
+    return Command(arguments=arguments, variables=environment(triton, folder / "cache", ""))
 
 
 def _theirs(task: Task, models: Path) -> None:

@@ -1,0 +1,77 @@
+"""Plans for a repository that is not to be written: in a copy of it, kept by all that makes a plan what it is."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from export.plans.plan import plan_name
+from report.card import FILENAME
+
+CURRENT = "models"  # link to the copy that is to be served
+KEPT = 2  # copies: this one, and the one that servers which still run were started with
+
+
+def key(repository: Path, compute_capability: str, library: str) -> str:
+    """The name of a copy: "sm90-tensorrt-10.14.1-0123456789abcdef"; another GPU, TensorRT, artefact or config: another.
+
+    Args:
+        repository: with the artefacts.
+        compute_capability: of the GPU, as "9.0".
+        library: that builds, with its version: "tensorrt 10.14.1".
+    """
+    digest = hashlib.sha256()
+    for file in sorted((*repository.glob(f"*/[0-9]*/{FILENAME}"), *repository.glob("*/**/*.pbtxt"))):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(repository)} {len(content)}\n".encode() + content)
+    gpu = plan_name(compute_capability).removesuffix(".plan")
+    return f"{gpu}-{library.replace(' ', '-')}-{digest.hexdigest()[:16]}"
+
+
+@contextlib.contextmanager
+def own_copy(repository: Path, into: Path, name: str) -> Iterator[Path | None]:
+    """A copy to build in, which becomes `into`/models when the block is over; None: it was built before.
+
+    Several may build the same at once: whoever is last finds it there. A block that fails leaves no copy, and what was
+    served stays.
+
+    Args:
+        repository: to be copied.
+        into: folder of all copies.
+        name: see `key`.
+    """
+    done = into / name
+    if done.is_dir():
+        yield None
+    else:
+        partial = into / f".{name}.{socket.gethostname()}.{os.getpid()}"
+        try:
+            shutil.copytree(repository, partial)
+            yield partial
+            with contextlib.suppress(OSError):  # somebody else was first
+                partial.rename(done)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    done.touch()
+    _point(into / CURRENT, name)
+    _forget(into, done)
+
+
+def _point(link: Path, name: str) -> None:
+    """In one step: a server that starts meanwhile finds either."""
+    own = link.with_name(f".{link.name}.{socket.gethostname()}.{os.getpid()}")
+    own.unlink(missing_ok=True)
+    own.symlink_to(name)
+    own.replace(link)
+
+
+def _forget(into: Path, current: Path) -> None:
+    copies = [path for path in into.iterdir() if path.is_dir() and not path.is_symlink() and path != current]
+    finished = sorted((path for path in copies if not path.name.startswith(".")), key=lambda path: path.stat().st_mtime)
+    for old in finished[: -(KEPT - 1)]:
+        shutil.rmtree(old, ignore_errors=True)

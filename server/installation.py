@@ -1,0 +1,110 @@
+"""The tritonserver that is installed here, NVIDIA's image's or a wheel's: where it is, and what it needs around it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from report.answer import PROFILE_VARIABLE
+
+IMAGE = Path("/opt/tritonserver")  # where NVIDIA's images have it
+PACKAGES = Path(__file__).resolve().parent.parent  # where our packages are imported from
+OUR_BACKEND = Path(__file__).resolve().parent / "backends" / "onnxruntime" / "model.py"
+GPU_BACKENDS = ("onnxruntime", "tensorrt")
+
+
+class InstallationError(RuntimeError):
+    """No Triton is installed, or none for this Python."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Paths of an installed tritonserver.
+
+    Args:
+        server: the program.
+        backends: folder of the backends that came with it.
+        stub: the python backend's worker program for this Python's version.
+        libraries: shared libraries that the program is linked against; None where the system finds them.
+        gpus: whether it has the backends that run networks on a GPU.
+    """
+
+    server: Path
+    backends: Path
+    stub: Path
+    libraries: Path | None
+    gpus: bool
+
+
+def find_triton(image: Path = IMAGE) -> Installation:
+    """NVIDIA's image's where this is one, else the installed nvidia-pytriton wheel's, which is not imported.
+
+    Args:
+        image: where an image has its server.
+
+    Raises:
+        InstallationError: neither, or no worker for this Python.
+    """
+    if (server := image / "bin" / "tritonserver").is_file():
+        backends = image / "backends"
+        stub = backends / "python" / "triton_python_backend_stub"
+        gpus = all((backends / name).is_dir() for name in GPU_BACKENDS)
+        return Installation(server, backends, stub, None, gpus)
+    spec = importlib.util.find_spec("pytriton")
+    if spec is None or spec.origin is None:
+        raise InstallationError(f"expected the package nvidia-pytriton, or {server}; found neither. Run `make setup`.")
+    package = Path(spec.origin).parent
+    triton = package / "tritonserver"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub = triton / "python_backend_stubs" / version / "triton_python_backend_stub"
+    if not stub.is_file():
+        found = ", ".join(sorted(path.name for path in (triton / "python_backend_stubs").glob("3.*")))
+        raise InstallationError(f"expected a Triton worker for Python {version}; the wheel has {found}")
+    libraries = package.parent / "nvidia_pytriton.libs"
+    return Installation(triton / "bin" / "tritonserver", triton / "backends", stub, libraries, gpus=False)
+
+
+def lay_out_backends(triton: Installation, folder: Path, *, on_gpu: bool = False) -> None:
+    """Make the backend directory that Triton is pointed at: `python`, and who runs networks.
+
+    Copies, not links: Triton makes its worker executable in place, which a read-only installation would refuse.
+
+    Args:
+        triton: that is to serve.
+        folder: to be made; it must allow programs to run.
+        on_gpu: whether networks run in Triton's own backends, on a GPU; else in our `onnxruntime`.
+    """
+    python = folder / "python"
+    python.mkdir(parents=True)
+    for name in ("libtriton_python.so", "triton_python_backend_utils.py"):
+        shutil.copy(triton.backends / "python" / name, python)
+    shutil.copy(triton.stub, python)
+    (python / triton.stub.name).chmod(0o755)
+    if on_gpu:
+        for name in GPU_BACKENDS:
+            (folder / name).symlink_to(triton.backends / name)
+    else:
+        (folder / "onnxruntime").mkdir()
+        shutil.copy(OUR_BACKEND, folder / "onnxruntime")
+
+
+def environment(triton: Installation, cache: Path, profile: str) -> dict[str, str]:
+    """The server's environment: this interpreter for its workers, our packages, a compile cache."""
+    own = dict(os.environ)
+    libpython = sysconfig.get_config_var("LIBDIR") or ""
+    site = sysconfig.get_paths()["purelib"]
+    own["LD_LIBRARY_PATH"] = os.pathsep.join(
+        filter(None, (str(triton.libraries or ""), libpython, own.get("LD_LIBRARY_PATH")))
+    )
+    own["PYTHONPATH"] = os.pathsep.join((str(PACKAGES), site))
+    # The worker embeds the `python3` that it finds first.
+    own["PATH"] = os.pathsep.join((str(Path(sys.prefix, "bin")), own.get("PATH", "")))
+    own["MEDSERVE_CACHE_DIR"] = str(cache)
+    own[PROFILE_VARIABLE] = profile
+    own["PYTHONDONTWRITEBYTECODE"] = "1"
+    return own

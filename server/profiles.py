@@ -1,0 +1,64 @@
+"""Which configs a launch serves where nobody says: plans that fit the GPU, else CUDA, else this CPU's own choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from report.answer import CPU_PROFILE, TENSORRT_PROFILE
+from server.machine import Machine
+from server.repository import Repository
+
+AUTO = "auto"
+CUDA_PROFILE = "cuda"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One that was chosen.
+
+    Args:
+        name: as Repository.read takes it.
+        why: a phrase.
+    """
+
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.name or 'config.pbtxt of each model'}: {self.why}"
+
+
+def profile(asked: str, plain: Repository, needed: Sequence[str], machine: Machine, *, gpus: bool) -> Profile:
+    """What is asked for, or with "auto" what this machine can serve fastest.
+
+    Args:
+        asked: PROFILE.
+        plain: the repository, read without a profile.
+        needed: every model to load.
+        machine: to serve on.
+        gpus: whether the installed Triton can use one.
+    """
+    if asked != AUTO:
+        return Profile(asked, "as PROFILE says")
+    if not machine.gpu:
+        return Profile(CPU_PROFILE, "there is no GPU")
+    if not gpus:
+        return Profile(CPU_PROFILE, "the wheel's Triton serves on the CPU alone; for the GPU use NVIDIA's image")
+    if lacking := _without_plan(plain, needed, machine.gpu):
+        return Profile(
+            CUDA_PROFILE,
+            f"no plan for compute capability {machine.gpu} of {', '.join(lacking)}; `python -m export engines` "
+            "builds them on this GPU",
+        )
+    return Profile(TENSORRT_PROFILE, f"every network has a plan for compute capability {machine.gpu}")
+
+
+def _without_plan(plain: Repository, needed: Sequence[str], gpu: str) -> list[str]:
+    """Networks of `needed` in which some version has no plan for this GPU."""
+    planned = Repository.read(plain.folder, TENSORRT_PROFILE)
+    return [
+        name
+        for name in needed
+        if planned.is_network(name) and not all(file.is_file() for _, file in planned.artefacts([name], gpu))
+    ]

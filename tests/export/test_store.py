@@ -1,0 +1,77 @@
+"""Copies of a repository in which plans are built: once, whole, and found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export.plans.store import key, own_copy
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    (folder / "x_net" / "1").mkdir(parents=True)
+    (folder / "x_net" / "1" / "card.json").write_text("{}")
+    (folder / "x_net" / "config.pbtxt").write_text('name: "x_net"')
+    return folder
+
+
+def _build(source: Path, into: Path, name: str) -> bool:
+    """Whether anything had to be built."""
+    with own_copy(source, into, name) as copy:
+        if copy is None:
+            return False
+        (copy / "x_net" / "1" / "sm90.plan").write_text(name)
+        return True
+
+
+def test_another_gpu_library_artefact_or_config_is_another_copy(source: Path) -> None:
+    first = key(source, "9.0", "tensorrt 10.14.1")
+    assert first.startswith("sm90-tensorrt-10.14.1-")
+    found = {first, key(source, "8.9", "tensorrt 10.14.1"), key(source, "9.0", "tensorrt 10.15.0")}
+    (source / "x_net" / "1" / "card.json").write_text('{"a": 1}')
+    found.add(key(source, "9.0", "tensorrt 10.14.1"))
+    (source / "x_net" / "config.pbtxt").write_text('name: "y"')
+    found.add(key(source, "9.0", "tensorrt 10.14.1"))
+    assert len(found) == 5
+
+
+def test_what_was_built_is_not_built_again(source: Path, tmp_path: Path) -> None:
+    into = tmp_path / "work"
+    into.mkdir()
+    assert _build(source, into, "a")
+    assert not _build(source, into, "a")
+    assert (into / "models" / "x_net" / "1" / "sm90.plan").read_text() == "a"
+    assert not (source / "x_net" / "1" / "sm90.plan").exists()
+
+
+def test_a_build_that_fails_leaves_what_is_served(source: Path, tmp_path: Path) -> None:
+    into = tmp_path / "work"
+    into.mkdir()
+    _build(source, into, "a")
+    with pytest.raises(ZeroDivisionError), own_copy(source, into, "b"):
+        raise ZeroDivisionError
+    assert (into / "models").resolve().name == "a"
+    assert sorted(path.name for path in into.iterdir()) == ["a", "models"]
+
+
+def test_two_who_build_at_once_agree(source: Path, tmp_path: Path) -> None:
+    into = tmp_path / "work"
+    into.mkdir()
+    with own_copy(source, into, "a") as slow:
+        assert slow is not None
+        # Another machine's: the same folder, another process.
+        (into / "a" / "x_net").mkdir(parents=True)
+        (into / "a" / "x_net" / "theirs").touch()
+    assert (into / "models" / "x_net" / "theirs").is_file()
+    assert sorted(path.name for path in into.iterdir()) == ["a", "models"]
+
+
+def test_the_copy_before_stays_and_older_ones_go(source: Path, tmp_path: Path) -> None:
+    into = tmp_path / "work"
+    into.mkdir()
+    for name in "abc":
+        _build(source, into, name)
+    assert sorted(path.name for path in into.iterdir()) == ["b", "c", "models"]
