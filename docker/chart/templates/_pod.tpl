@@ -52,7 +52,7 @@ containers:
     image: {{ include "medserve.image" (ternary $values.images.gpu $values.images.cpu (not (empty .class.gpu))) }}
     imagePullPolicy: IfNotPresent
     {{- if $built }}
-    args: [--repository, /work/models]
+    args: [--repository, /plans/models]
     {{- end }}
     env:
       - {name: MODELS, value: {{ join "," (default $values.models .class.models) | quote }}}
@@ -95,7 +95,7 @@ containers:
     volumeMounts:
       - {name: models, mountPath: /models, readOnly: true{{ with $repository.subPath }}, subPath: {{ . }}{{ end }}}
       {{- if $built }}
-      - {name: work, mountPath: /work, readOnly: true}
+      - {name: work, mountPath: /plans, readOnly: true}
       {{- end }}
       - {name: runtime, mountPath: /run/medserve}
       - {name: tmp, mountPath: /tmp}
@@ -150,7 +150,7 @@ volumeMounts:
 name: plans
 image: {{ include "medserve.image" .root.Values.images.export }}
 imagePullPolicy: IfNotPresent
-args: [engines, --repository, /models, --into, /work]
+args: [engines, --repository, /models, --into, /plans]
 env:
   - {name: MODELS, value: {{ join "," (default .root.Values.models .class.models) | quote }}}
   - {name: HOME, value: /tmp}
@@ -163,6 +163,6 @@ resources:
 securityContext: {{ include "medserve.confined" . | nindent 2 }}
 volumeMounts:
   - {name: models, mountPath: /models, readOnly: true}
-  - {name: work, mountPath: /work}
+  - {name: work, mountPath: /plans}
   - {name: tmp, mountPath: /tmp}
 {{- end }}
