@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 120
+TOLD_S = 2.5  # workers tell what they did once a second
 PORTS = ("HTTP_PORT", "GRPC_PORT", "METRICS_PORT", "HEALTH_PORT")
 
 
@@ -89,9 +92,21 @@ class Live:
         return self.request("POST", f"/v2/models/{model}/generate", json.dumps(inputs).encode())
 
     def counts(self, model: str) -> tuple[int, int]:
-        """(inferences, executions) of a model, from Triton's own statistics."""
+        """(inferences, executions) of a model, from Triton's own statistics; of python models, what was handed over."""
         (stats,) = json.loads(self.request("GET", f"/v2/models/{model}/stats").body)["model_stats"]
         return int(stats["inference_count"]), int(stats["execution_count"])
+
+    def workers_told(self) -> dict[tuple[str, str, str], float]:
+        """What python models did, up to TOLD_S ago: (metric, model, reason or worker) → value."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics") as answer:
+            text = answer.read().decode()
+        told = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples if family.name.startswith("medserve_worker") else ():
+                labels = sample.labels
+                if "size" not in labels:
+                    told[family.name, labels["model"], labels.get("reason", "") + labels.get("worker", "")] = sample.value
+        return told
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60) -> int:
         if self.process.poll() is None:

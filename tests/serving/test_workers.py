@@ -6,21 +6,18 @@ import asyncio
 import signal
 import threading
 import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tritonclient.grpc as grpc
-from prometheus_client.parser import text_string_to_metric_families
 
 from medserve import AsyncClient, Prediction, Retry
 from tests.conftest import ROOT
-from tests.serving.live import Live, serving
+from tests.serving.live import TOLD_S, Live, serving
 
 MODEL, NET = "pneumonia_cnn", "pneumonia_cnn_net"
 PICTURE = (ROOT / "examples" / "phantom.png").read_bytes()
-TOLD_S = 2.5  # workers tell what they did once a second
 PIXELS = np.zeros((1, 3, 224, 224), np.uint8)
 ROUNDS = 30
 
@@ -70,7 +67,7 @@ def test_tensors_in_flight_are_answered_when_the_server_ends(repository: Path, t
 def test_workers_tell_what_they_did(repository: Path, tmp_path: Path) -> None:
     with serving(repository, tmp_path, MODELS=MODEL, QUEUE_SIZE="4", STEP_WORKERS="1") as live:
         time.sleep(TOLD_S)
-        before = _told(live)  # the warm-up
+        before = live.workers_told()  # the warm-up
 
         async def calls() -> tuple[int, int]:
             async with AsyncClient(live.grpc_url, timeout_s=30, retry=Retry(attempts=1)) as client:
@@ -84,7 +81,7 @@ def test_workers_tell_what_they_did(repository: Path, tmp_path: Path) -> None:
         answered, refused = asyncio.run(calls())
         assert refused > 10
         time.sleep(TOLD_S)
-        after = _told(live)
+        after = live.workers_told()
         grown = {key: value - before.get(key, 0.0) for key, value in after.items()}
         read = grown["medserve_worker_requests", "preprocess_xray", ""]
         computed = grown["medserve_worker_requests", NET, ""]
@@ -99,15 +96,3 @@ def test_workers_tell_what_they_did(repository: Path, tmp_path: Path) -> None:
         assert grown["medserve_worker_work_seconds", NET, ""] > 0
         assert after["medserve_worker_waiting", "preprocess_xray", "preprocess_xray_0_0"] == 0
 
-
-def _told(live: Live) -> dict[tuple[str, str, str], float]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{live.metrics}/metrics") as answer:
-        text = answer.read().decode()
-    return {
-        (family.name, sample.labels["model"], "".join(sample.labels.get(key, "") for key in ("reason", "worker"))): (
-            sample.value
-        )
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if family.name.startswith("medserve_worker") and "size" not in sample.labels
-    }
