@@ -25,13 +25,20 @@ PROFILE ?= auto
 export CHECKPOINTS PICTURES FOLDERS REPORT SLO URL METRICS DATA RUNS MODELS PROFILE STEP_WORKERS ENGINE_THREADS QUEUE_SIZE PRECISION SERVER_TENSORRT HOST HTTP_PORT GRPC_PORT METRICS_PORT HEALTH_PORT DRAIN_DELAY_S ALLOW_REMOTE VERBOSE
 
 EXPORT := $(BIN)/python -m export models
+# Docker's compose where its engine runs, else podman's.
+COMPOSE ?= $(shell docker info >/dev/null 2>&1 && echo docker compose || echo $(BIN)/podman-compose) --env-file docker/versions.env -f docker/compose.yaml --profile cpu --profile monitoring
+# Debian's programs that some tests need, and skip without: images are built and run, alerts are tested.
+SYSTEM := buildah catatonit conmon debootstrap fuse-overlayfs iptables netavark aardvark-dns podman prometheus runc uidmap
 
-.PHONY: help setup export calibrate tune engines serve explain load bench peers overload soak test check clean
+.PHONY: help setup system export calibrate tune engines serve up down explain load bench peers overload soak test check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.serve $(VENV)/.export $(VENV)/.load $(VENV)/.test ## install everything into .venv (PYTHON=python3.12, TORCH_INDEX_URL=…)
+
+system: ## install what some tests need of Debian: podman, debootstrap, prometheus (as root)
+	@apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(SYSTEM) >/dev/null
 
 export: $(VENV)/.export ## export what is not exported yet (CHECKPOINTS=dir,name=file  MODELS=a,b  PICTURES=name=dir,…  FOLDERS=folder=label,…)
 	@$(EXPORT)
@@ -64,6 +71,12 @@ overload: $(VENV)/.load ## ten times as many calls as it can answer, for a minut
 
 soak: $(VENV)/.load ## four fifths of what it can answer, for half an hour (MODELS=name DATA)
 	@$(EXPORT) && $(BIN)/python -m benchmarks.strain soak
+
+up: $(VENV)/.serve $(VENV)/.export ## export, then build and start the CPU image, Prometheus and Grafana (MODELS CHECKPOINTS MEMORY COMPOSE=…)
+	@$(EXPORT) && $(COMPOSE) up --detach --build
+
+down: ## stop what `make up` started
+	@$(COMPOSE) down
 
 explain: $(VENV)/.serve ## what a launch on this machine would use, why, and what changes it
 	@$(BIN)/python -m server explain

@@ -18,6 +18,7 @@ RUN python -m venv /opt/medserve \
 
 FROM ${PYTHON_IMAGE}
 COPY --from=install /opt/medserve /opt/medserve
+RUN install --directory --owner=1000 --group=1000 /run/medserve
 # ALLOW_REMOTE: inside a container every caller is remote. Which callers come in, its ports and policies decide.
 ENV PATH=/opt/medserve/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 ALLOW_REMOTE=1 DRAIN_DELAY_S=5
 USER 1000:1000

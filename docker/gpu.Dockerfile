@@ -13,7 +13,8 @@ COPY queueing queueing
 COPY report report
 COPY server server
 # Triton's workers embed the image's own python3, so packages go where it looks; its distribution forbids that by default.
-RUN python3 -m pip install --break-system-packages --constraint constraints.txt '.[launch,image]' && rm -rf /src/*
+RUN python3 -m pip install --break-system-packages --constraint constraints.txt '.[launch,image]' \
+    && rm -rf /src/* && install --directory --owner=1000 --group=1000 /run/medserve
 ENV PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 DRAIN_DELAY_S=5
 USER 1000:1000
 WORKDIR /run/medserve

@@ -19,6 +19,7 @@ from preprocess.dicom import Accepts, dicom_to_image
 from preprocess.dicom.file import is_dicom
 from preprocess.limits import MAX_PIXELS, check_size
 from preprocess.rejection import Reason, Rejected
+from preprocess.seen import Note, Seen, unnoted
 from preprocess.transport import file_bytes
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
@@ -37,6 +38,7 @@ def images_to_pixels(
     body_parts: tuple[str, ...] = (),
     views: tuple[str, ...] = (),
     window: tuple[float, float] | None = None,
+    note: Note = unnoted,
 ) -> dict[str, NDArray[np.uint8]]:
     """Decode a batch.
 
@@ -45,6 +47,7 @@ def images_to_pixels(
         side: of the square.
         modalities, colour, body_parts, views, window: which DICOM files are taken, and how: see `Accepts`.
             Other files do not say what they show.
+        note: is told of each that was read.
 
     Returns:
         pixels: UINT8 [B, 3, side, side], RGB.
@@ -56,32 +59,33 @@ def images_to_pixels(
     pixels = np.empty((len(images), 3, side, side), np.uint8)
     for item, sent in enumerate(images):
         try:
-            pixels[item] = file_to_pixels(sent, side, accepts)
+            pixels[item] = file_to_pixels(sent, side, accepts, note)
         except Rejected as rejected:
             raise rejected.at(item) from rejected
     return {"pixels": pixels}
 
 
-def file_to_pixels(sent: bytes, side: int, accepts: Accepts) -> NDArray[np.uint8]:
+def file_to_pixels(sent: bytes, side: int, accepts: Accepts, note: Note) -> NDArray[np.uint8]:
     """UINT8 [3, side, side] of one file."""
     content = file_bytes(sent)
-    image = dicom_to_image(content, accepts) if is_dicom(content) else _picture(content)
+    image, kind = (dicom_to_image(content, accepts), "dicom") if is_dicom(content) else _picture(content)
     # A grey picture stays one channel until after the resize: the same numbers at a third of the work.
     resized = image.resize((side, side), Image.Resampling.BILINEAR)
     if all(lowest == highest for lowest, highest in (band.getextrema() for band in resized.split())):
         raise Rejected(Reason.NO_CONTRAST, "expected a picture, got one colour in every pixel")
+    note(Seen(kind, len(content), image.width * image.height))
     square = np.asarray(resized)
     return np.broadcast_to(square, (3, side, side)) if square.ndim == 2 else square.transpose(2, 0, 1)
 
 
-def _picture(content: bytes) -> Image.Image:
-    """What Pillow reads, checked before it is decoded."""
+def _picture(content: bytes) -> tuple[Image.Image, str]:
+    """What Pillow reads, checked before it is decoded; and its format."""
     image = _opened(content)
     _check_frames(image)
     check_size(*image.size)
     if image.format == "PNG":
         _check_png_crc(content)
-    return _read(lambda: _decoded(image))
+    return _read(lambda: _decoded(image)), str(image.format).lower()
 
 
 def _opened(content: bytes) -> Image.Image:

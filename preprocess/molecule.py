@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
 from preprocess.rejection import Reason, Rejected
+from preprocess.seen import Note, Seen, unnoted
 
 MAX_CHARACTERS = 2000
 MAX_ATOMS = 256
@@ -31,11 +32,14 @@ _SMILES = re.compile(r"[A-Za-z0-9\[\]()=#$:/\\@+\-.%*~]+")
 _EXTENSION = re.compile(r"\s+\|[^|]*\|$")  # CXSMILES: drawing and labels, which no feature reads
 
 
-def molecules_to_graphs(smiles: Sequence[bytes]) -> dict[str, NDArray[np.float32] | NDArray[np.uint8]]:
+def molecules_to_graphs(
+    smiles: Sequence[bytes], *, note: Note = unnoted
+) -> dict[str, NDArray[np.float32] | NDArray[np.uint8]]:
     """Featurize a batch.
 
     Args:
         smiles: one SMILES each, ASCII; blanks around it are ignored.
+        note: is told of each that was read.
 
     Returns:
         atoms: FP32 [B, N, 15] in the order of ATOM_FEATURES, zero rows as padding.
@@ -51,6 +55,7 @@ def molecules_to_graphs(smiles: Sequence[bytes]) -> dict[str, NDArray[np.float32
             molecules.append(_parsed(sent))
         except Rejected as rejected:
             raise rejected.at(item) from rejected
+        note(Seen("smiles", len(sent)))
     largest = max((molecule.GetNumAtoms() for molecule in molecules), default=1)
     size = next(bucket for bucket in BUCKETS if largest <= bucket)
     atoms = np.zeros((len(molecules), size, len(ATOM_FEATURES)), np.float32)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from preprocess.dicom import Accepts
 from preprocess.image import file_to_pixels
 from preprocess.rejection import Reason, Rejected
+from preprocess.seen import Note, unnoted
 
 
 def pairs_to_pixels(
@@ -21,6 +22,7 @@ def pairs_to_pixels(
     mri_modalities: tuple[str, ...],
     body_parts: tuple[str, ...] = (),
     window: tuple[float, float] | None = None,
+    note: Note = unnoted,
 ) -> dict[str, NDArray[np.uint8] | NDArray[np.float32]]:
     """Decode a batch of pairs.
 
@@ -29,6 +31,7 @@ def pairs_to_pixels(
         side: of the square.
         ct_modalities, mri_modalities, body_parts: DICOM's terms, of DICOM files alone.
         window: centre and width in HU, for a CT that has none.
+        note: is told of each file that was read.
 
     Returns:
         ct_pixels, mri_pixels: UINT8 [B, 3, side, side], RGB, zeros where there is none.
@@ -44,18 +47,18 @@ def pairs_to_pixels(
             raise Rejected(Reason.EMPTY, "expected a CT, an MRI or both, got neither", item)
     ct_accepts = Accepts(ct_modalities, colour=False, body_parts=body_parts, window=window)
     mri_accepts = Accepts(mri_modalities, colour=False, body_parts=body_parts)
-    return {**_modality("ct", ct, side, ct_accepts), **_modality("mri", mri, side, mri_accepts)}
+    return {**_modality("ct", ct, side, ct_accepts, note), **_modality("mri", mri, side, mri_accepts, note)}
 
 
 def _modality(
-    name: str, files: Sequence[bytes], side: int, accepts: Accepts
+    name: str, files: Sequence[bytes], side: int, accepts: Accepts, note: Note
 ) -> dict[str, NDArray[np.uint8] | NDArray[np.float32]]:
     pixels = np.zeros((len(files), 3, side, side), np.uint8)
     for item, sent in enumerate(files):
         if not sent:
             continue
         try:
-            pixels[item] = file_to_pixels(sent, side, accepts)
+            pixels[item] = file_to_pixels(sent, side, accepts, note)
         except Rejected as rejected:
             raise Rejected(rejected.reason, f"{name}: {rejected.sentence}", item) from rejected
     return {f"{name}_pixels": pixels, f"{name}_present": np.array([[float(bool(sent))] for sent in files], np.float32)}

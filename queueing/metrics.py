@@ -17,6 +17,9 @@ REQUESTS, ITEMS = "medserve_worker_requests_total", "medserve_worker_items_total
 QUEUE_S, WORK_S = "medserve_worker_queue_seconds_total", "medserve_worker_work_seconds_total"
 BATCHES, REFUSED = "medserve_worker_batches_total", "medserve_worker_refused_total"
 WAITING = "medserve_worker_waiting"
+FAILED = "medserve_worker_failed_total"
+READ, READ_BYTES = "medserve_input_total", "medserve_input_bytes_total"
+READ_PIXELS, UNREADABLE = "medserve_input_pixels_total", "medserve_input_refused_total"
 _SAID = {
     REQUESTS: "Requests that a worker has answered",
     ITEMS: "Items in the requests that a worker has answered",
@@ -25,7 +28,18 @@ _SAID = {
     BATCHES: "Batches, by their number of items",
     REFUSED: "Requests that waited no more, by reason: full, expired, gone",
     WAITING: "Requests that wait for a worker now",
+    FAILED: "Requests that ended in an error of the server's own",
+    READ: "Inputs that were read, by format",
+    READ_BYTES: "Bytes of the inputs that were read",
+    READ_PIXELS: "Pixels of the inputs that were read, before they were resized",
+    UNREADABLE: "Inputs that were refused for what they are, by reason code",
 }
+_OWN_LABEL = {BATCHES: "size", REFUSED: "reason", WAITING: "worker", READ: "format", UNREADABLE: "reason"}
+# Told as zero from the start: of a series that begins at 3 Prometheus sees no increase.
+_FROM_ZERO = (
+    *((name, "") for name in (REQUESTS, ITEMS, QUEUE_S, WORK_S, FAILED)),
+    *((REFUSED, reason) for reason in ("full", "expired", "gone")),
+)
 
 
 class Metrics:
@@ -47,7 +61,7 @@ class Metrics:
             for name, said in _SAID.items()
         }
         self._series = {}
-        self._grown = Counter()
+        self._grown = Counter(dict.fromkeys(_FROM_ZERO, 0))
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._teller = threading.Thread(target=self._tell, name="metrics", daemon=True)
@@ -73,6 +87,23 @@ class Metrics:
         with self._lock:
             self._grown[REFUSED, why.name.lower() if isinstance(why, Refusal) else "gone"] += 1
 
+    def failed(self):
+        """A request that ended in an error of ours."""
+        with self._lock:
+            self._grown[FAILED, ""] += 1
+
+    def read(self, seen):
+        """An input that was read: a preprocess.seen.Seen."""
+        with self._lock:
+            self._grown[READ, seen.format] += 1
+            self._grown[READ_BYTES, ""] += seen.size_bytes
+            self._grown[READ_PIXELS, ""] += seen.pixels
+
+    def unreadable(self, reason):
+        """An input that was refused for what it is: its code."""
+        with self._lock:
+            self._grown[UNREADABLE, reason] += 1
+
     def close(self):
         """Tell the rest."""
         self._ended.set()
@@ -83,15 +114,21 @@ class Metrics:
             ended = self._ended.wait(EVERY_S)
             with self._lock:
                 grown, self._grown = self._grown, Counter()
-            for (name, of), value in grown.items():
-                self._metric(name, of).increment(value)
-            self._metric(WAITING, self._worker).set(self._waiting())
+            try:
+                while grown:
+                    (name, of), value = next(iter(grown.items()))
+                    self._metric(name, of).increment(value)
+                    del grown[name, of]
+                self._metric(WAITING, self._worker).set(self._waiting())
+            except Exception as exc:  # shared memory is full: it is told a second later
+                pb_utils.Logger.log_error(f"metrics were not told: {type(exc).__name__}: {exc}")
+                with self._lock:
+                    self._grown.update(grown)
             if ended:
                 return
 
     def _metric(self, name, of):
         if (name, of) not in self._series:
-            own = {BATCHES: "size", REFUSED: "reason", WAITING: "worker"}
-            labels = self._labels | ({own[name]: of} if name in own else {})
+            labels = self._labels | ({_OWN_LABEL[name]: of} if name in _OWN_LABEL else {})
             self._series[name, of] = self._families[name].Metric(labels=labels)
         return self._series[name, of]

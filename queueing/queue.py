@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 PLACES, MOST_PLACES = "max_queue_size", 1024  # the config's parameter; what holds without it
+PLACE_BYTES = 2 << 20  # of a file that waits, on average; most are smaller, a DICOM film is up to 16 MiB
 LOOK_S = 0.02  # between two looks for those who have waited too long
 
 
@@ -40,6 +41,7 @@ class Waited(Generic[T]):
 class _Waiting(Generic[T]):
     request: T
     items: int
+    size_bytes: int
     since: float
     until: float
 
@@ -48,13 +50,14 @@ class RequestQueue(Generic[T]):
     """First come, first served; for any number of threads.
 
     Args:
-        places: requests that may wait.
+        places: requests that may wait, and of their content so many times PLACE_BYTES; one alone may have more.
         refuse: told of each that waits no more, and why; from any thread.
     """
 
     def __init__(self, places: int, refuse: Callable[[T, Refusal], None]) -> None:
         self._places = places
         self._refuse = refuse
+        self._held_bytes = 0
         self._waiting: deque[_Waiting[T]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -64,19 +67,23 @@ class RequestQueue(Generic[T]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, request: T, items: int, timeout_s: float) -> None:
-        """Wait; refused at once where all places are taken.
+    def enter(self, request: T, items: int, timeout_s: float, size_bytes: int = 0) -> None:
+        """Wait; refused at once where all places are taken, or all memory.
 
         Args:
             request: whatever `leave` shall give.
             items: that it counts for in a batch.
             timeout_s: for which it may wait.
+            size_bytes: that it holds meanwhile.
         """
         now = time.monotonic()
         with self._changed:
-            full = len(self._waiting) >= self._places
+            full = len(self._waiting) >= self._places or (
+                bool(self._waiting) and self._held_bytes + size_bytes > self._places * PLACE_BYTES
+            )
             if not full:
-                self._waiting.append(_Waiting(request, items, now, now + timeout_s))
+                self._waiting.append(_Waiting(request, items, size_bytes, now, now + timeout_s))
+                self._held_bytes += size_bytes
                 self._changed.notify_all()
         if full:
             self._refuse(request, Refusal.FULL)
@@ -93,6 +100,7 @@ class RequestQueue(Generic[T]):
                     one = self._waiting.popleft()
                     taken.append(Waited(one.request, now - one.since))
                     items += one.items
+                    self._held_bytes -= one.size_bytes
                 ended = self._closed and not self._waiting
             self._refuse_late(late)
             if taken or ended:
@@ -106,7 +114,8 @@ class RequestQueue(Generic[T]):
         self._looker.join()
 
     def _look(self) -> None:
-        """Who has waited too long hears so then, not when the batch before is done."""
+        """Who has waited too long hears so then, not when the batch before is done; later where the work holds Python's
+        lock for long, as decoding JPEG 2000 does: a tenth of a second a megapixel."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
@@ -121,8 +130,10 @@ class RequestQueue(Generic[T]):
         late = [one for one in self._waiting if one.until <= now]
         if late:
             self._waiting = deque(one for one in self._waiting if one.until > now)
+            self._held_bytes -= sum(one.size_bytes for one in late)
         return late
 
     def _refuse_late(self, late: list[_Waiting[T]]) -> None:
         for one in late:
             self._refuse(one.request, Refusal.EXPIRED)
+        late.clear()  # who called waits next, and would hold their files meanwhile

@@ -14,15 +14,17 @@ class StepWorker:
 
     Args:
         arguments: of TritonPythonModel.initialize.
-        function: each input's items, as lists of bytes → arrays by output name.
+        function: each input's items, as lists of bytes → arrays by output name; it tells `note` what it read.
         inputs: names, in the function's order.
         options: its keyword arguments.
-        refusal: what the function raises for a file that it does not take; its sentence goes to the caller.
+        refusal: what the function raises for a file that it does not take: its sentence goes to the caller, its
+            `reason` is counted.
         nice: see Worker.
     """
 
     def __init__(self, arguments, function, *, inputs, options, refusal, nice):
-        self._function, self._inputs, self._refusal = partial(function, **options), inputs, refusal
+        self._function = partial(function, note=self._note, **options)
+        self._inputs, self._refusal = inputs, refusal
         self._worker = Worker(arguments, self._read, self._answers, most=1, nice=nice)
 
     def execute(self, requests):
@@ -38,7 +40,10 @@ class StepWorker:
         tensors = [pb_utils.get_input_tensor_by_name(request, name) for name in self._inputs]
         items = [[] if tensor is None else list(tensor.as_numpy().ravel()) for tensor in tensors]
         count = max(map(len, items)) or 1
-        return [found or [b""] * count for found in items], count
+        return [found or [b""] * count for found in items], count, sum(len(one) for found in items for one in found)
+
+    def _note(self, seen):
+        self._worker.metrics.read(seen)
 
     def _answers(self, requests):
         return [self._answer(request) for request in requests]
@@ -47,5 +52,6 @@ class StepWorker:
         try:
             arrays = self._function(*request.content)
         except self._refusal as refused:
+            self._worker.metrics.unreadable(str(refused.reason))
             return error(str(refused), pb_utils.TritonError.INVALID_ARG)
         return pb_utils.InferenceResponse([pb_utils.Tensor(name, arrays[name]) for name in request.wanted])

@@ -46,7 +46,7 @@ class Worker:
 
     Args:
         arguments: of TritonPythonModel.initialize.
-        read: Triton's request → (content, items): copies, for the request goes.
+        read: Triton's request → (content, items, bytes): copies, for the request goes.
         answer: Requests → an InferenceResponse for each, in their order. What it raises fails them all, by its kind.
         most: items in a batch; a request that has more is one of its own.
         nice: of the work alone: to take in and to refuse does not wait for it.
@@ -59,7 +59,7 @@ class Worker:
         instances = sum(group.get("count", 1) for group in config.get("instance_group", [])) or 1
         # Never shorter than a batch, which must be able to gather.
         self._queue = RequestQueue(max(most, math.ceil(places / instances)), self._refuse)
-        self._metrics = Metrics(self._name, arguments["model_instance_name"], lambda: len(self._queue))
+        self.metrics = Metrics(self._name, arguments["model_instance_name"], lambda: len(self._queue))
         self._thread = threading.Thread(target=self._work, args=(nice,), name="work", daemon=True)
         self._thread.start()
 
@@ -68,30 +68,42 @@ class Worker:
         for request in requests:
             sender = request.get_response_sender()
             try:
-                content, items = self._read(request)
+                content, items, size_bytes = self._read(request)
                 own = Request(content, items, request.requested_output_names(), sender)
             except Exception as exc:  # one unreadable request is its own answer, not everybody's
-                _send(sender, self._failed(exc))
+                self._send(sender, self.failed(exc))
                 continue
-            self._queue.enter(own, items, request.timeout() / 1e6 or LONGEST_WAIT_S)
+            self._queue.enter(own, items, request.timeout() / 1e6 or LONGEST_WAIT_S, size_bytes)
 
     def finalize(self):
         """TritonPythonModel.finalize: those who wait are answered first."""
         self._queue.close()
         self._thread.join()
-        self._metrics.close()
+        self.metrics.close()
+
+    def failed(self, exc, sentence=""):
+        """The answer where something of ours went wrong, counted.
+
+        Args:
+            exc: what; its kind alone is told: a message could quote the input.
+            sentence: more, where the input cannot be in it.
+        """
+        self.metrics.failed()
+        told = f"[internal] {self._name}: {type(exc).__name__}" + (f": {sentence}" if sentence else "")
+        return error(told, pb_utils.TritonError.INTERNAL)
 
     def _work(self, nice):
         try:
-            os.nice(nice)  # Linux: this thread's alone
+            with contextlib.suppress(OSError):  # a sandbox that forbids it: slower under overload, but not down
+                os.nice(nice)  # Linux: this thread's alone
             while left := self._queue.leave(self._most):
                 there = [waited for waited in left if not self._is_gone(waited.request)]
                 if there:
                     self._work_on(there)
+                left.clear()  # nobody's files are held while nobody is there
+                there.clear()
         except BaseException:
-            # Requests would be taken in for nobody. A dead worker is seen, and replaced.
-            traceback.print_exc()
-            os._exit(1)
+            _end()
 
     def _work_on(self, left):
         started = time.monotonic()
@@ -99,41 +111,47 @@ class Worker:
         try:
             responses = self._answer(requests)
         except Exception as exc:  # whatever it is: none may hang, and the next are others
-            responses = [self._failed(exc) for _ in requests]
-        self._metrics.answered(
+            responses = [self.failed(exc) for _ in requests]
+        self.metrics.answered(
             [waited.seconds for waited in left],
             sum(request.items for request in requests),
             time.monotonic() - started,
         )
         for request, response in zip(requests, responses, strict=True):
-            _send(request.sender, response)
+            self._send(request.sender, response)
 
     def _is_gone(self, request):
         if not request.sender.is_cancelled():
             return False
-        self._metrics.refused(None)
-        _send(request.sender, error("[cancelled] the caller went away", pb_utils.TritonError.CANCELLED))
+        self.metrics.refused(None)
+        self._send(request.sender, error("[cancelled] the caller went away", pb_utils.TritonError.CANCELLED))
         return True
 
     def _refuse(self, request, why):
-        self._metrics.refused(why)
-        _send(request.sender, error(f"{self._name}: {why.value}", pb_utils.TritonError.UNAVAILABLE))
+        try:
+            self.metrics.refused(why)
+            self._send(request.sender, error(f"{self._name}: {why.value}", pb_utils.TritonError.UNAVAILABLE))
+        except BaseException:
+            _end()
 
-    def _failed(self, exc):
-        # Only the kind: a message could quote the input.
-        return error(f"[internal] {self._name}: {type(exc).__name__}", pb_utils.TritonError.INTERNAL)
+    def _send(self, sender, response):
+        """The one answer. Where shared memory is full the stub has counted it as sent before it asked for memory, and
+        takes no other: that caller hears nothing until his own time is over, which is why it is counted and logged."""
+        try:
+            sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        except Exception as exc:  # or the request was ended already: the next ones go on
+            pb_utils.Logger.log_error(f"an answer was lost: {type(exc).__name__}: {exc}")
+            refusal = self.failed(exc, "the answer could not be handed over")
+            with contextlib.suppress(Exception):
+                sender.send(refusal, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+
+def _end():
+    """Requests would be taken in for nobody, or never answered. A dead worker is seen, and replaced."""
+    traceback.print_exc()
+    os._exit(1)
 
 
 def error(sentence, code):
     """A response that is none."""
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(sentence, code))
-
-
-def _send(sender, response):
-    try:
-        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
-    except Exception as exc:  # shared memory is full, or the request was ended already: the next ones go on
-        pb_utils.Logger.log_error(f"an answer was lost: {type(exc).__name__}: {exc}")
-        refusal = error("[internal] the answer could not be handed over", pb_utils.TritonError.INTERNAL)
-        with contextlib.suppress(Exception):
-            sender.send(refusal, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)

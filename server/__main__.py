@@ -113,7 +113,7 @@ def _run(options: argparse.Namespace, tag: str) -> None:
         verbose=options.verbose,
         drain_delay_s=preflight.seconds("DRAIN_DELAY_S", options.drain_delay_s),
     )
-    health = Health(host, address.http, needed, repository.profile)
+    health = Health(host, address.http, needed, repository.profile, machine.memory_mb)
     with told(health, host, ports["HEALTH_PORT"]):
         serve(plan, health, lambda: print(banner(repository, models, cards, address), flush=True))
 

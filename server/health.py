@@ -24,6 +24,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from server.asking import get
+from server.memory import held_bytes
 
 LIVE_S = 5.0  # within which a server that works answers
 READY_S = 2.0  # the same, before it gets more work
@@ -48,12 +49,13 @@ class Health:
         port: of its HTTP.
         models: that must be READY.
         profile: that is served, for Prometheus.
+        memory_mb: that it may hold.
     """
 
-    def __init__(self, host: str, port: int, models: Sequence[str], profile: str) -> None:
+    def __init__(self, host: str, port: int, models: Sequence[str], profile: str, memory_mb: int) -> None:
         self.state = State.STARTING
         self.restarts = 0
-        self.profile = profile
+        self.profile, self.memory_mb = profile, memory_mb
         self._triton = host, port
         self._models = list(models)
         self._lock = threading.Lock()
@@ -97,6 +99,11 @@ class _Metrics(Collector):
         for each in State:
             state.add_metric([each.value, self._health.profile], each is self._health.state)
         yield state
+        memory = GaugeMetricFamily("medserve_memory_bytes", "Memory that a part of the server holds.", labels=["part"])
+        for part, held in held_bytes().items():
+            memory.add_metric([part], held)
+        yield memory
+        yield GaugeMetricFamily("medserve_memory_limit_bytes", "Memory there is.", self._health.memory_mb << 20)
         yield CounterMetricFamily("medserve_restarts", "Triton was started anew after a death.", self._health.restarts)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from tritonclient.grpc import model_config_pb2 as pb
 
-from queueing.queue import MOST_PLACES, PLACES
+from queueing.queue import MOST_PLACES, PLACE_BYTES, PLACES
 from server.backends.onnxruntime.options import THREADS
 from server.machine import Machine
 from server.repository import Repository
@@ -20,7 +20,7 @@ STEP_WORKERS, ENGINE_THREADS, QUEUE_SIZE = "STEP_WORKERS", "ENGINE_THREADS", "QU
 VARIABLES = (STEP_WORKERS, ENGINE_THREADS, QUEUE_SIZE)
 MOST_WORKERS = 16  # of one step
 WORKER_MB = 96  # measured: 70 to 90 of its own once it has read a few pictures
-QUEUED_MB = 2  # of a file that waits; most are smaller, a DICOM film is up to 16
+QUEUED_MB = PLACE_BYTES >> 20
 SHORTEST, LONGEST = 128, MOST_PLACES  # requests in one queue
 
 

@@ -200,6 +200,7 @@ def _arguments(
         "exit-on-error": "true",
         "exit-timeout-secs": DRAIN_TIMEOUT_S,
         "allow-gpu-metrics": str(gpu_metrics).lower(),
+        "metrics-config": "summary_latencies=true",  # quantiles: the means that it tells by itself hide the slow calls
         "log-info": str(verbose).lower(),
     }
     arguments = [f"--{name}={value}" for name, value in settings.items()]

@@ -96,16 +96,23 @@ class Live:
         (stats,) = json.loads(self.request("GET", f"/v2/models/{model}/stats").body)["model_stats"]
         return int(stats["inference_count"]), int(stats["execution_count"])
 
+    def queued(self, model: str) -> tuple[int, float]:
+        """(requests, seconds that they waited in Triton's own queue) of a model so far."""
+        (stats,) = json.loads(self.request("GET", f"/v2/models/{model}/stats").body)["model_stats"]
+        waited = stats["inference_stats"]["queue"]
+        return int(waited["count"]), int(waited["ns"]) / 1e9
+
     def workers_told(self) -> dict[tuple[str, str, str], float]:
-        """What python models did, up to TOLD_S ago: (metric, model, reason or worker) → value."""
+        """What python models did, up to TOLD_S ago: (metric, model, reason, format or worker) → value."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics") as answer:
             text = answer.read().decode()
         told = {}
         for family in text_string_to_metric_families(text):
-            for sample in family.samples if family.name.startswith("medserve_worker") else ():
+            for sample in family.samples if family.name.startswith("medserve_") else ():
                 labels = sample.labels
                 if "size" not in labels:
-                    told[family.name, labels["model"], labels.get("reason", "") + labels.get("worker", "")] = sample.value
+                    own = "".join(labels.get(name, "") for name in ("reason", "format", "worker"))
+                    told[family.name, labels["model"], own] = sample.value
         return told
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60) -> int:

@@ -57,6 +57,12 @@ def test_a_server_is_ready_when_each_of_its_models_is(live: Live) -> None:
     assert _metric(live, "medserve_state", state="serving", profile="cpu") == 1
 
 
+def test_what_it_holds_of_the_memory(live: Live) -> None:
+    held = {part: _metric(live, "medserve_memory_bytes", part=part) for part in ("launcher", "triton", "workers")}
+    assert all(20e6 < part < 4e9 for part in held.values()), held
+    assert sum(held.values()) < _metric(live, "medserve_memory_limit_bytes")
+
+
 def test_a_silent_prober_keeps_nobody_waiting(live: Live) -> None:
     with socket.create_connection(("127.0.0.1", live.health)):
         assert live.probe("/ready").status == 200
@@ -103,7 +109,7 @@ def test_a_stopping_server_answers_on_while_it_says_that_it_stops(live: Live) ->
 
 def test_who_is_not_there_is_not_ready() -> None:
     (port,) = free_ports(1)
-    health = Health("127.0.0.1", port, ["a"], "cpu")
+    health = Health("127.0.0.1", port, ["a"], "cpu", 1000)
     assert health.live()  # it starts
     assert health.models() == {"a": False}
     health.state = State.SERVING

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from queueing.worker import Worker, error
+from queueing.worker import Worker
 from server.backends.onnxruntime.batching import answer_all
 from server.backends.onnxruntime.completion import complete
 from server.backends.onnxruntime.engine import open_engine, signature
@@ -55,14 +55,14 @@ class TritonPythonModel:
     def _read(self, request):
         tensors = ((name, pb_utils.get_input_tensor_by_name(request, name)) for name in self._inputs)
         arrays = {name: np.array(tensor.as_numpy()) for name, tensor in tensors if tensor is not None}
-        return arrays, len(next(iter(arrays.values()))) if self._batched else 1
+        items = len(next(iter(arrays.values()))) if self._batched else 1
+        return arrays, items, sum(array.nbytes for array in arrays.values())
 
     def _answer(self, requests):
         asked = [(request.content, request.wanted) for request in requests]
-        return [_response(answer) for answer in answer_all(asked, self._engine.run, batched=self._batched)]
+        return [self._response(answer) for answer in answer_all(asked, self._engine.run, batched=self._batched)]
 
-
-def _response(answer):
-    if isinstance(answer, Exception):
-        return error(f"[internal] {type(answer).__name__}: {answer}", pb_utils.TritonError.INTERNAL)
-    return pb_utils.InferenceResponse([pb_utils.Tensor(name, array) for name, array in answer.items()])
+    def _response(self, answer):
+        if isinstance(answer, Exception):  # the engine tells of shapes and types, never of values
+            return self._worker.failed(answer, str(answer))
+        return pb_utils.InferenceResponse([pb_utils.Tensor(name, array) for name, array in answer.items()])
