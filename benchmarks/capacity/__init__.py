@@ -1,0 +1,1 @@
+"""How many machines and GPUs a load takes: from what was measured, and from ceilings that others published."""
