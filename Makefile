@@ -30,7 +30,7 @@ COMPOSE ?= $(shell docker info >/dev/null 2>&1 && echo docker compose || echo $(
 # Debian's programs that some tests need, and skip without: images are built and run, alerts are tested.
 SYSTEM := buildah catatonit conmon debootstrap fuse-overlayfs iptables netavark aardvark-dns podman prometheus runc uidmap
 
-.PHONY: help setup system export calibrate tune engines serve up down explain load bench peers overload soak test check clean
+.PHONY: help setup system export calibrate tune engines serve up down explain load bench peers overload soak test check dashboard clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,12 +83,15 @@ explain: $(VENV)/.serve ## what a launch on this machine would use, why, and wha
 
 test: $(VENV)/.serve $(VENV)/.export $(VENV)/.load $(VENV)/.test ## check, then every test that needs no GPU (ARGS='-k name')
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest $(ARGS)
+	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),tests/all $(BIN)/python)
 
 check: $(VENV)/.export $(VENV)/.load $(VENV)/.test ## lint, types, and that the committed repository is the generated one
 	$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
 	$(BIN)/python -m export repository --check && $(BIN)/python -m export cards --check
-	$(BIN)/python -m benchmarks.page check
+	$(BIN)/python -m benchmarks.page check && $(BIN)/python docker/monitoring/dashboard --check
+
+dashboard: $(VENV)/.test ## write the Grafana dashboard out of docker/monitoring/dashboard
+	@$(BIN)/python docker/monitoring/dashboard
 
 clean: ## remove .venv, artefacts and run-time files
 	rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache build *.egg-info client/*.egg-info client/src/*.egg-info

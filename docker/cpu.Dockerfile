@@ -18,12 +18,13 @@ RUN python -m venv /opt/medserve \
 
 FROM ${PYTHON_IMAGE}
 COPY --from=install /opt/medserve /opt/medserve
-RUN install --directory --owner=1000 --group=1000 /run/medserve
+# A tmpfs takes its mode from what it is mounted on (runc). Not below /run, over which podman lays one of its own.
+RUN install --directory --mode=1777 /var/lib/medserve
 # ALLOW_REMOTE: inside a container every caller is remote. Which callers come in, its ports and policies decide.
 ENV PATH=/opt/medserve/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 ALLOW_REMOTE=1 DRAIN_DELAY_S=5
 USER 1000:1000
-WORKDIR /run/medserve
+WORKDIR /var/lib/medserve
 EXPOSE 8000 8001 8002 8003
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=15s --start-period=120s --retries=3 CMD ["python", "-m", "server.ready"]
-ENTRYPOINT ["dumb-init", "--single-child", "--", "python", "-m", "server", "--repository", "/models", "--runtime", "/run/medserve"]
+ENTRYPOINT ["dumb-init", "--single-child", "--", "python", "-m", "server", "--repository", "/models", "--runtime", "/var/lib/medserve"]

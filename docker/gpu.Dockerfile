@@ -13,12 +13,12 @@ COPY queueing queueing
 COPY report report
 COPY server server
 # Triton's workers embed the image's own python3, so packages go where it looks; its distribution forbids that by default.
-RUN python3 -m pip install --break-system-packages --constraint constraints.txt '.[launch,image]' \
-    && rm -rf /src/* && install --directory --owner=1000 --group=1000 /run/medserve
+RUN python3 -m pip install --break-system-packages --constraint constraints.txt '.[launch,cpu,image]' \
+    && rm -rf /src/* && install --directory --mode=1777 /var/lib/medserve
 ENV PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 DRAIN_DELAY_S=5
 USER 1000:1000
-WORKDIR /run/medserve
+WORKDIR /var/lib/medserve
 EXPOSE 8000 8001 8002 8003
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=15s --start-period=300s --retries=3 CMD ["python3", "-m", "server.ready"]
-ENTRYPOINT ["dumb-init", "--single-child", "--", "python3", "-m", "server", "--repository", "/models", "--runtime", "/run/medserve"]
+ENTRYPOINT ["dumb-init", "--single-child", "--", "python3", "-m", "server", "--repository", "/models", "--runtime", "/var/lib/medserve"]

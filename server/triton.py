@@ -214,6 +214,7 @@ def _arguments(
 
 
 def _before_exec() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core holds what callers sent
     # SIGTERM rather than SIGKILL: the server then ends its workers and removes its files.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)

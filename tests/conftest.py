@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 pytest_plugins = ["tests.servers"]
 
@@ -67,18 +68,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | Non
     from tests.specs import LARGE, affordable_specs
 
     kept, other = EXPORTED / "model_repository", EXPORTED / "other"
+    EXPORTED.mkdir(parents=True, exist_ok=True)
     light = [spec for spec in affordable_specs().values() if spec.name != LARGE]
-    with ThreadPoolExecutor() as pool:
-        for made in [
-            pool.submit(run_export, to, models=",".join(spec.name for spec in half), checkpoints=checkpoints)
-            for to, half in ((kept, light[::2]), (other, light[1::2]))
-        ]:
-            made.result()
-    if stale(affordable_specs()[LARGE], kept, Order()):
-        publish(affordable_specs()[LARGE], kept, Order())
-    folder = copy_repository(kept, tmp_path_factory.mktemp("exported") / "model_repository")
-    for spec in light[1::2]:
-        shutil.copytree(other / spec.net, folder / spec.net, dirs_exist_ok=True)
+    with FileLock(EXPORTED / "lock"):  # another run may want the same
+        with ThreadPoolExecutor() as pool:
+            for made in [
+                pool.submit(run_export, to, models=",".join(spec.name for spec in half), checkpoints=checkpoints)
+                for to, half in ((kept, light[::2]), (other, light[1::2]))
+            ]:
+                made.result()
+        if stale(affordable_specs()[LARGE], kept, Order()):
+            publish(affordable_specs()[LARGE], kept, Order())
+        folder = copy_repository(kept, tmp_path_factory.mktemp("exported") / "model_repository")
+        for spec in light[1::2]:
+            shutil.copytree(other / spec.net, folder / spec.net, dirs_exist_ok=True)
     return folder
 
 

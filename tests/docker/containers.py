@@ -34,20 +34,27 @@ def _environment() -> dict[str, str]:
     return os.environ | {"CONTAINERS_CONF": str(file)}
 
 
-def podman(*arguments: str, timeout_s: float = 60, check: bool = True) -> str:
+def podman(*arguments: str, timeout_s: float = 60) -> str:
     """Its stdout; a failure shows what it said."""
-    return run(["podman", *arguments], timeout_s=timeout_s, check=check)
+    return run(["podman", *arguments], timeout_s=timeout_s)
 
 
-def run(
-    command: Sequence[str], *, timeout_s: float, check: bool = True, variables: Mapping[str, str] | None = None
-) -> str:
-    """A program that itself calls podman; a failure shows what it said."""
-    done = subprocess.run(
-        command, env=_environment() | dict(variables or {}), cwd=ROOT, capture_output=True, text=True, timeout=timeout_s
-    )
-    assert done.returncode == 0 or not check, f"{' '.join(command)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+def tried(*arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    """podman, which may fail."""
+    return _run(["podman", *arguments], timeout_s, {})
+
+
+def run(command: Sequence[str], *, timeout_s: float, variables: Mapping[str, str] | None = None) -> str:
+    """Stdout of a program, one that itself calls podman; a failure shows what it said."""
+    done = _run(command, timeout_s, variables or {})
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
+
+
+def _run(command: Sequence[str], timeout_s: float, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, env=_environment() | dict(variables), cwd=ROOT, capture_output=True, text=True, timeout=timeout_s
+    )
 
 
 @cache
@@ -58,7 +65,7 @@ def engine() -> None:
             pytest.skip(f"needs {program} to build and run images")
     if os.geteuid() != 0:
         pytest.skip("needs root: debootstrap, and podman as it is set up here")
-    if (done := subprocess.run(["podman", "info"], env=_environment(), capture_output=True, text=True)).returncode:
+    if (done := tried("info")).returncode:
         pytest.skip(f"podman cannot work here: {done.stderr.strip().splitlines()[-1]}")
 
 

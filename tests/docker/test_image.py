@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import pytest
 
 from benchmarks.ports import free_ports
 from medserve import Client, Prediction
-from tests.docker.containers import ROOT, built, engine, podman, run
+from tests.docker.containers import ROOT, built, engine, podman, run, tried
 from tests.serving.live import PORTS
 
 MODEL = "chest_xray"
@@ -38,11 +37,17 @@ class Up:
     def url(self) -> str:
         return f"grpc://127.0.0.1:{self.ports['GRPC_PORT']}"
 
+    def log(self) -> str:
+        """Both streams."""
+        said = tried("logs", self.container)
+        return said.stdout + said.stderr
+
     def inspected(self) -> dict:
         return json.loads(podman("inspect", self.container))[0]
 
-    def inside(self, command: str, *, check: bool = True) -> str:
-        return podman("exec", self.container, "sh", "-c", command, check=check).strip()
+    def inside(self, command: str) -> str:
+        """What a shell in it prints."""
+        return tried("exec", self.container, "sh", "-c", command).stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -76,23 +81,18 @@ def up(image: str, readable: Path) -> Iterator[Up]:
         _wait_until_healthy(found)
         yield found
     finally:
-        run([*compose, "down"], timeout_s=120, variables=variables, check=False)
+        run([*compose, "down"], timeout_s=120, variables=variables)
 
 
 def _wait_until_healthy(service: Up) -> None:
     """As an orchestrator finds out: by the image's own health check."""
     deadline = time.monotonic() + READY_S
-    while "healthy" != _health(service):
+    while tried("healthcheck", "run", service.container).returncode:
         state = service.inspected()["State"]
-        log = podman("logs", service.container, check=False)
+        log = service.log()
         assert state["Running"], f"it ended with {state['ExitCode']}:\n{log}"
         assert time.monotonic() < deadline, log
         time.sleep(1)
-
-
-def _health(service: Up) -> str:
-    said = subprocess.run(["podman", "healthcheck", "run", service.container], capture_output=True, text=True)
-    return "healthy" if said.returncode == 0 else said.stdout.strip()
 
 
 def test_it_is_small(image: str) -> None:
@@ -119,7 +119,7 @@ def test_it_runs_without_any_right(up: Up) -> None:
     assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
     assert status["NoNewPrivs"].strip() == "1"
     for place in ("/opt", "/models", "/usr/local", "/home"):
-        assert "Read-only" in up.inside(f"touch {place}/x 2>&1", check=False), place
+        assert "Read-only" in up.inside(f"touch {place}/x 2>&1"), place
 
 
 def test_only_this_machine_can_call_it(up: Up) -> None:
@@ -128,8 +128,7 @@ def test_only_this_machine_can_call_it(up: Up) -> None:
 
 
 def test_it_says_which_profile_and_why(up: Up) -> None:
-    log = subprocess.run(["podman", "logs", up.container], capture_output=True, text=True)
-    (line,) = [line for line in (log.stdout + log.stderr).splitlines() if line.startswith("serve: profile")]
+    (line,) = [line for line in up.log().splitlines() if line.startswith("serve: profile")]
     assert line == "serve: profile cpu: there is no GPU"
 
 
@@ -165,10 +164,12 @@ def test_the_gpu_image_installs_what_steps_need(repository: Path) -> None:
     """NVIDIA's base cannot be pulled here: the same steps on another. That it serves there is not shown."""
     engine()
     image = built("gpu.Dockerfile", "medserve-gpu-steps:test", "TRITON_IMAGE")
-    modules = "server.__main__, preprocess.image, preprocess.molecule, preprocess.dicom, queueing.queue, report.answer"
+    modules = (
+        "server.__main__, server.backends.onnxruntime.engine, preprocess.image, preprocess.molecule, report.answer"
+    )
     code = f"import {modules}; print('steps')"
     told = podman("run", "--rm", "--read-only", "--cap-drop", "all", "--entrypoint", "python3", image, "-c", code)
     assert told.strip() == "steps"
-    said = subprocess.run(["podman", "run", "--rm", image], capture_output=True, text=True)
+    said = tried("run", "--rm", image)
     assert said.returncode == 1
     assert "expected the package nvidia-pytriton, or" in said.stderr

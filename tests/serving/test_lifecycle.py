@@ -123,6 +123,13 @@ def test_shared_memory_is_for_this_user_alone_and_closed_to_callers(triton: Live
         client.register_system_shared_memory("spy", f"/{regions[0].name}", 64)
 
 
+def test_no_core_is_dumped_of_what_holds_pictures(triton: Live) -> None:
+    for process in (triton.triton(), *triton.workers().values()):
+        limits = Path(f"/proc/{process.pid}/limits").read_text("ascii")
+        (line,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
+        assert line.split()[4:6] == ["0", "0"]
+
+
 def test_a_second_start_compiles_nothing_and_old_compilations_go(repository: Path, tmp_path: Path) -> None:
     compiled = tmp_path / "run" / "compiled"
 
