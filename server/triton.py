@@ -200,6 +200,7 @@ def _arguments(
         "exit-on-error": "true",
         "exit-timeout-secs": DRAIN_TIMEOUT_S,
         "allow-gpu-metrics": str(gpu_metrics).lower(),
+        "grpc-http2-max-ping-strikes": 0,  # a proxy's pings find a frozen server; gRPC would hang up on who sends them
         "metrics-config": "summary_latencies=true",  # quantiles: the means that it tells by itself hide the slow calls
         "log-info": str(verbose).lower(),
     }

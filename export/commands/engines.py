@@ -44,7 +44,8 @@ def run(options: Namespace) -> int:
     gpu, built_by = compute_capability(), library()
     if gpu is None or built_by.__name__ != "tensorrt":
         raise ValueError(f"INTO: expected a GPU and its tensorrt, got {gpu or 'no GPU'} and {built_by.__name__}.")
-    name = key(options.repository, gpu, f"{built_by.__name__} {built_by.__version__}")
+    asked = f"{','.join(spec.name for spec in chosen(options.models))} {options.precision}"
+    name = key(options.repository, gpu, f"{built_by.__name__} {built_by.__version__}", asked)
     with own_copy(options.repository, options.into, name) as copy:
         if copy is None:
             print(f"{name}: unchanged", flush=True)

@@ -7,25 +7,29 @@ import hashlib
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from export.plans.plan import plan_name
 from report.card import FILENAME
 
+ABANDONED_S = 24 * 3600  # no build takes as long: who made it was killed
 CURRENT = "models"  # link to the copy that is to be served
 KEPT = 2  # copies: this one, and the one that servers which still run were started with
 
 
-def key(repository: Path, compute_capability: str, library: str) -> str:
-    """The name of a copy: "sm90-tensorrt-10.14.1-0123456789abcdef"; another GPU, TensorRT, artefact or config: another.
+def key(repository: Path, compute_capability: str, library: str, asked: str) -> str:
+    """The name of a copy: "sm90-tensorrt-10.14.1-0123456789abcdef"; another GPU, TensorRT, artefact, config or order:
+    another.
 
     Args:
         repository: with the artefacts.
         compute_capability: of the GPU, as "9.0".
         library: that builds, with its version: "tensorrt 10.14.1".
+        asked: which models in which precisions: a copy has plans of these alone.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{asked}\n".encode())
     for file in sorted((*repository.glob(f"*/[0-9]*/{FILENAME}"), *repository.glob("*/**/*.pbtxt"))):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(repository)} {len(content)}\n".encode() + content)
@@ -73,5 +77,13 @@ def _point(link: Path, name: str) -> None:
 def _forget(into: Path, current: Path) -> None:
     copies = [path for path in into.iterdir() if path.is_dir() and not path.is_symlink() and path != current]
     finished = sorted((path for path in copies if not path.name.startswith(".")), key=lambda path: path.stat().st_mtime)
-    for old in finished[: -(KEPT - 1)]:
+    abandoned = (path for path in copies if path.name.startswith(".") and time.time() - _made(path) > ABANDONED_S)
+    for old in (*finished[: -(KEPT - 1)], *abandoned):
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _made(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:  # it was finished, or removed, meanwhile
+        return time.time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,15 +28,16 @@ def _build(source: Path, into: Path, name: str) -> bool:
         return True
 
 
-def test_another_gpu_library_artefact_or_config_is_another_copy(source: Path) -> None:
-    first = key(source, "9.0", "tensorrt 10.14.1")
+def test_another_gpu_library_artefact_config_or_order_is_another_copy(source: Path) -> None:
+    first = key(source, "9.0", "tensorrt 10.14.1", "x")
     assert first.startswith("sm90-tensorrt-10.14.1-")
-    found = {first, key(source, "8.9", "tensorrt 10.14.1"), key(source, "9.0", "tensorrt 10.15.0")}
+    found = {first, key(source, "8.9", "tensorrt 10.14.1", "x"), key(source, "9.0", "tensorrt 10.15.0", "x")}
+    found.add(key(source, "9.0", "tensorrt 10.14.1", "x,y"))
     (source / "x_net" / "1" / "card.json").write_text('{"a": 1}')
-    found.add(key(source, "9.0", "tensorrt 10.14.1"))
+    found.add(key(source, "9.0", "tensorrt 10.14.1", "x"))
     (source / "x_net" / "config.pbtxt").write_text('name: "y"')
-    found.add(key(source, "9.0", "tensorrt 10.14.1"))
-    assert len(found) == 5
+    found.add(key(source, "9.0", "tensorrt 10.14.1", "x"))
+    assert len(found) == 6
 
 
 def test_what_was_built_is_not_built_again(source: Path, tmp_path: Path) -> None:
@@ -75,3 +77,12 @@ def test_the_copy_before_stays_and_older_ones_go(source: Path, tmp_path: Path) -
     for name in "abc":
         _build(source, into, name)
     assert sorted(path.name for path in into.iterdir()) == ["b", "c", "models"]
+
+
+def test_what_a_killed_build_left_goes_after_a_day(source: Path, tmp_path: Path) -> None:
+    into = tmp_path / "work"
+    for name in (".dead.host.1", ".alive.host.2"):
+        (into / name).mkdir(parents=True)
+    os.utime(into / ".dead.host.1", (0, 0))
+    _build(source, into, "a")
+    assert sorted(path.name for path in into.iterdir()) == [".alive.host.2", "a", "models"]
