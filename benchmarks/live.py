@@ -16,6 +16,7 @@ import psutil
 
 from benchmarks.ports import free_ports
 from medserve import Client
+from server.memory import kept_bytes
 
 READY_S, STOP_S = 300.0, 60.0
 STEP_BACK = 6  # of nice's units: a quarter of the usual weight
@@ -120,12 +121,8 @@ class Server:
         return found
 
     def memory_mb(self) -> float:
-        """Of all its processes, pages that they share counted once."""
-        found = 0.0
-        for process in _family(self.pid):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                found += process.memory_full_info().pss
-        return found / 1e6
+        """Of all its processes: see `kept_bytes`."""
+        return sum(kept_bytes(process.pid) for process in _family(self.pid)) / 1e6
 
     def _ready(self) -> bool:
         with Client(self.grpc_url) as client:

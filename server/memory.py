@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 
 import psutil
 
 LAUNCHER, TRITON, WORKERS = "launcher", "triton", "workers"
+_KEPT = ("Pss_Anon:", "Pss_Shmem:")
 
 
 def held_bytes() -> dict[str, int]:
-    """Of the launcher, of Triton and of its workers; pages that several share are counted once."""
+    """Of the launcher, of Triton and of its workers: see `kept_bytes`."""
     found = dict.fromkeys((LAUNCHER, TRITON, WORKERS), 0)
     launcher = psutil.Process(os.getpid())
     servers = launcher.children()
-    parts = [(LAUNCHER, launcher), *((TRITON, server) for server in servers)]
+    parts = [(LAUNCHER, launcher.pid), *((TRITON, server.pid) for server in servers)]
     for server in servers:
         with contextlib.suppress(psutil.NoSuchProcess):
-            parts += ((WORKERS, worker) for worker in server.children(recursive=True))
-    for part, process in parts:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found[part] += _held(process)
+            parts += ((WORKERS, worker.pid) for worker in server.children(recursive=True))
+    for part, pid in parts:
+        found[part] += kept_bytes(pid)
     return found
 
 
-def _held(process: psutil.Process) -> int:
+def kept_bytes(pid: int) -> int:
+    """What a process has written and nobody can take back; what several share is counted once. 0: it has ended.
+
+    Not the pages of its libraries: the kernel drops and reads those as it likes, and a process's share of them changes
+    with every other program that uses the same.
+    """
     try:
-        return int(process.memory_full_info().pss)
-    except psutil.AccessDenied:  # a kernel that shows nobody's pages
-        return int(process.memory_info().rss)
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
+    except OSError:  # ended, or another user's
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(_KEPT))

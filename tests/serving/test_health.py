@@ -59,7 +59,7 @@ def test_a_server_is_ready_when_each_of_its_models_is(live: Live) -> None:
 
 def test_what_it_holds_of_the_memory(live: Live) -> None:
     held = {part: _metric(live, "medserve_memory_bytes", part=part) for part in ("launcher", "triton", "workers")}
-    assert all(20e6 < part < 4e9 for part in held.values()), held
+    assert all(5e6 < part < 4e9 for part in held.values()), held
     assert sum(held.values()) < _metric(live, "medserve_memory_limit_bytes")
 
 
