@@ -99,9 +99,7 @@ class _Metrics(Collector):
         for each in State:
             state.add_metric([each.value, self._health.profile], each is self._health.state)
         yield state
-        memory = GaugeMetricFamily(
-            "medserve_memory_bytes", "Memory that a part has written.", labels=["part"]
-        )
+        memory = GaugeMetricFamily("medserve_memory_bytes", "Memory that a part has written.", labels=["part"])
         for part, held in held_bytes().items():
             memory.add_metric([part], held)
         yield memory

@@ -21,6 +21,7 @@ from medserve.transports import connected_async
 # farther away: see `Caller.learn`.
 TOLERANCES = {"heatmap": 0.2}
 TOLERANCE = 0.02
+LEARN_S = 30.0  # a run before may have left a queue that callers of two seconds would not outwait
 Answer = Mapping[str, NDArray[Any]]
 
 
@@ -62,7 +63,7 @@ class Caller:
             for place, item in enumerate(several):
                 if self._ask == self._tensors:
                     self._tensor[model, place] = await self._made(model, item)
-                self._known[model, place] = await self._ask(model, place)
+                self._known[model, place] = await self._ask(model, place, max(self._timeout_s, LEARN_S))
             answers = [self._known[model, place] for place in range(len(several))]
             unlike = sum(not _alike(answers[0], other) for other in answers)
             if len(answers) > 1 and unlike < len(answers) / 4:
@@ -78,7 +79,9 @@ class Caller:
         count = len(self._items[model])
         places = [(place + further) % count for further in range(self._batch)]
         started = time.perf_counter()
-        found = [await self._ask(model, place)] if self._batch == 1 else await self._several(model, places)
+        found = (
+            [await self._ask(model, place, self._timeout_s)] if self._batch == 1 else await self._several(model, places)
+        )
         took = time.perf_counter() - started
         for one, answer in zip(places, found, strict=True):
             if not _alike(self._known[model, one], answer):
@@ -96,10 +99,9 @@ class Caller:
         await self._client.close()
         await self._transport.close()
 
-    async def _files(self, model: str, place: int) -> Answer:
-        return _checked(
-            await self._client.predict(model, self._items[model][place]), await self._client.describe(model)
-        )
+    async def _files(self, model: str, place: int, timeout_s: float) -> Answer:
+        found = await self._client.predict(model, self._items[model][place], timeout_s=timeout_s)
+        return _checked(found, await self._client.describe(model))
 
     async def _several(self, model: str, places: Sequence[int]) -> list[Answer]:
         """One call of many items, all of which are in the answer."""
@@ -115,18 +117,18 @@ class Caller:
         names = list(items[0])
         return [_checked(prediction(described, part, names, 0.0), described) for part in parts]
 
-    async def _probabilities(self, model: str, place: int) -> Answer:
+    async def _probabilities(self, model: str, place: int, timeout_s: float) -> Answer:
         tensors = tuple(Tensor.of_bytes(name, content) for name, content in self._items[model][place].items())
         output = next(iter((await self._client.describe(model)).outputs))
-        return _items(await self._transport.send(Infer(model, tensors, (output,)), self._timeout_s))
+        return _items(await self._transport.send(Infer(model, tensors, (output,)), timeout_s))
 
-    async def _tensors(self, model: str, place: int) -> Answer:
+    async def _tensors(self, model: str, place: int, timeout_s: float) -> Answer:
         """As `Client(preprocess=True)` does, with the file read beforehand."""
         started, described = time.perf_counter(), await self._client.describe(model)
         asked = Infer(described.net, (self._tensor[model, place],), (*described.outputs, SUMMARY))
-        arrays = await self._transport.send(asked, self._timeout_s)
+        arrays = await self._transport.send(asked, timeout_s)
         summary = Tensor.of_array(SUMMARY, arrays.pop(SUMMARY))
-        arrays |= await self._transport.send(Infer(REPORT, (summary,), (REPORT,)), self._timeout_s)
+        arrays |= await self._transport.send(Infer(REPORT, (summary,), (REPORT,)), timeout_s)
         names = [each.name for each in described.inputs]
         return _checked(prediction(described, arrays, names, time.perf_counter() - started), described)
 

@@ -122,7 +122,7 @@ def test_http_is_asked_for_as_grpc_is(triton: Live, slo_file: Path, tmp_path: Pa
     [
         ("impossible", "p95: expected at most 0.001 ms"),
         ("slow", "items: expected at least 1e+06 a second"),
-        ("impatient", "figures"),
+        ("impatient", "TimedOut"),
     ],
 )
 def test_what_is_missed_or_proves_nothing_ends_with_1(
