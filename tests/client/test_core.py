@@ -89,6 +89,14 @@ def test_nobody_waits_for_an_attempt_that_would_come_too_late(server: FakeServer
     assert clock.now < 103
 
 
+def test_who_has_no_time_left_sends_nothing(server: FakeServer) -> None:
+    """Triton 2.51 was ended by some thousand calls of 1 ms: server#7368."""
+    clock, log = Clock(), []
+    with pytest.raises(TimedOut, match=r"within 0\.005 s"):
+        driven(_core(clock).predict("lung", {"image": b"x"}, 0.005), lambda step: server.send(step.call, 1), clock, log)
+    assert not log
+
+
 def test_the_whole_call_has_one_end(server: FakeServer) -> None:
     clock, log = Clock(), []
     server.fail(BUSY, 9)

@@ -91,8 +91,10 @@ CLUSTER = "cluster.cpu-grpc"
 def _both_in(load: Load, servers: list[Live]) -> None:
     """Both take part: otherwise nothing was failed over."""
     before = [server.counts(MODEL)[0] for server in servers]
-    time.sleep(1)
-    assert all(server.counts(MODEL)[0] > count for server, count in zip(servers, before, strict=True))
+    deadline = time.monotonic() + 10
+    while not all(server.counts(MODEL)[0] > count for server, count in zip(servers, before, strict=True)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
     assert not load.failed
 
 
