@@ -123,7 +123,9 @@ def test_a_killed_server_costs_no_call(two: Callable[[int], Live], tmp_path: Pat
         launcher.kill()
         server.kill()
         time.sleep(5)
-        assert 0 < proxy.told(f"{CLUSTER}.upstream_rq_retry") - asked_again <= 2 * USERS
+        again = proxy.told(f"{CLUSTER}.upstream_rq_retry") - asked_again
+    # Those under way, and those sent there until it was left alone: how many depends on how fast the machine is.
+    assert 0 < again < load.counts["answered"] / 2
     assert not load.failed
     assert load.slowest_s < 5
 
