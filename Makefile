@@ -72,10 +72,10 @@ overload: $(VENV)/.load ## ten times as many calls as it can answer, for a minut
 soak: $(VENV)/.load ## four fifths of what it can answer, for half an hour (MODELS=name DATA)
 	@$(EXPORT) && $(BIN)/python -m benchmarks.strain soak
 
-up: $(VENV)/.serve $(VENV)/.export ## export, then build and start the CPU image, Prometheus and Grafana (MODELS CHECKPOINTS MEMORY COMPOSE=…)
+up: $(VENV)/.export $(VENV)/.compose ## export, then build and start the CPU image, Prometheus and Grafana (MODELS CHECKPOINTS MEMORY COMPOSE=…)
 	@$(EXPORT) && $(COMPOSE) up --detach --build
 
-down: ## stop what `make up` started
+down: $(VENV)/.compose ## stop what `make up` started
 	@$(COMPOSE) down
 
 explain: $(VENV)/.serve ## what a launch on this machine would use, why, and what changes it
@@ -123,6 +123,10 @@ $(VENV)/.engines: $(VENV)/.export
 
 $(VENV)/.load: $(VENV)/.export
 	@$(PIP) --editable '.[serve,load]'
+	@touch $@
+
+$(VENV)/.compose: | $(VENV)/.created
+	@docker info >/dev/null 2>&1 || $(PIP) podman-compose
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.engines
