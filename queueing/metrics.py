@@ -16,7 +16,7 @@ EVERY_S = 1.0
 REQUESTS, ITEMS = "medserve_worker_requests_total", "medserve_worker_items_total"
 QUEUE_S, WORK_S = "medserve_worker_queue_seconds_total", "medserve_worker_work_seconds_total"
 BATCHES, REFUSED = "medserve_worker_batches_total", "medserve_worker_refused_total"
-WAITING = "medserve_worker_waiting"
+WAITING, BUSY = "medserve_worker_waiting", "medserve_worker_busy"
 FAILED = "medserve_worker_failed_total"
 READ, READ_BYTES = "medserve_input_total", "medserve_input_bytes_total"
 READ_PIXELS, UNREADABLE = "medserve_input_pixels_total", "medserve_input_refused_total"
@@ -28,13 +28,21 @@ _SAID = {
     BATCHES: "Batches, by their number of items",
     REFUSED: "Requests that waited no more, by reason: full, expired, gone",
     WAITING: "Requests that wait for a worker now",
+    BUSY: "Requests that a worker works on now",
     FAILED: "Requests that ended in an error of the server's own",
     READ: "Inputs that were read, by format",
     READ_BYTES: "Bytes of the inputs that were read",
     READ_PIXELS: "Pixels of the inputs that were read, before they were resized",
     UNREADABLE: "Inputs that were refused for what they are, by reason code",
 }
-_OWN_LABEL = {BATCHES: "size", REFUSED: "reason", WAITING: "worker", READ: "format", UNREADABLE: "reason"}
+_OWN_LABEL = {
+    BATCHES: "size",
+    REFUSED: "reason",
+    WAITING: "worker",
+    BUSY: "worker",
+    READ: "format",
+    UNREADABLE: "reason",
+}
 # Told as zero from the start: of a series that begins at 3 Prometheus sees no increase.
 _FROM_ZERO = (
     *((name, "") for name in (REQUESTS, ITEMS, QUEUE_S, WORK_S, FAILED)),
@@ -47,16 +55,17 @@ class Metrics:
 
     Args:
         model, worker: its name, and its instance's.
-        waiting: how many wait now.
+        waiting, busy: how many requests wait now, and are worked on.
     """
 
-    def __init__(self, model, worker, waiting):
-        self._labels, self._worker, self._waiting = {"model": model}, worker, waiting
+    def __init__(self, model, worker, waiting, busy):
+        self._labels, self._worker = {"model": model}, worker
+        self._gauges = {WAITING: waiting, BUSY: busy}
         self._families = {
             name: pb_utils.MetricFamily(
                 name=name,
                 description=said,
-                kind=pb_utils.MetricFamily.GAUGE if name == WAITING else pb_utils.MetricFamily.COUNTER,
+                kind=pb_utils.MetricFamily.GAUGE if name in self._gauges else pb_utils.MetricFamily.COUNTER,
             )
             for name, said in _SAID.items()
         }
@@ -119,7 +128,8 @@ class Metrics:
                     (name, of), value = next(iter(grown.items()))
                     self._metric(name, of).increment(value)
                     del grown[name, of]
-                self._metric(WAITING, self._worker).set(self._waiting())
+                for name, now in self._gauges.items():
+                    self._metric(name, self._worker).set(now())
             except Exception as exc:  # shared memory is full: it is told a second later
                 pb_utils.Logger.log_error(f"metrics were not told: {type(exc).__name__}: {exc}")
                 with self._lock:

@@ -59,7 +59,10 @@ class Worker:
         instances = sum(group.get("count", 1) for group in config.get("instance_group", [])) or 1
         # Never shorter than a batch, which must be able to gather.
         self._queue = RequestQueue(max(most, math.ceil(places / instances)), self._refuse)
-        self.metrics = Metrics(self._name, arguments["model_instance_name"], lambda: len(self._queue))
+        self._busy = 0
+        self.metrics = Metrics(
+            self._name, arguments["model_instance_name"], lambda: len(self._queue), lambda: self._busy
+        )
         self._thread = threading.Thread(target=self._work, args=(nice,), name="work", daemon=True)
         self._thread.start()
 
@@ -97,11 +100,13 @@ class Worker:
             with contextlib.suppress(OSError):  # a sandbox that forbids it: slower under overload, but not down
                 os.nice(nice)  # Linux: this thread's alone
             while left := self._queue.leave(self._most):
+                self._busy = len(left)
                 there = [waited for waited in left if not self._is_gone(waited.request)]
                 if there:
                     self._work_on(there)
                 left.clear()  # nobody's files are held while nobody is there
                 there.clear()
+                self._busy = 0
         except BaseException:
             _end()
 

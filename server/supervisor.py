@@ -12,12 +12,13 @@ from server.choices import on_gpu
 from server.health import Health, State
 from server.installation import Installation, lay_out_backends
 from server.leftovers import clean_up
+from server.quiet import wait_until_quiet
 from server.repository import Repository, lay_out_models
-from server.triton import Address, Triton, TritonError
+from server.triton import DRAIN_TIMEOUT_S, Address, Triton, TritonError
 
 MAX_DEATHS, DEATH_WINDOW_S = 3, 120.0
 CACHE = "compiled"  # below the runtime folder; a folder for each artefact, named by its sha256
-SHORT_DRAIN_S = 5.0  # with a dead worker Triton never finds itself idle
+SHORT_DRAIN_S = 5.0  # for a Triton that waits in vain: with a dead worker it never finds itself idle
 
 
 class Stop(Exception):
@@ -33,8 +34,8 @@ class Plan:
         runtime: folder for this run's own files.
         tag: of this run, in the names of all that it creates.
         verify: raises if an artefact is not its card's; called before each start, the first and any after a death.
-        drain_delay_s: between telling probes that no more calls should come and refusing them: as long as balancers
-            take to notice.
+        drain_delay_s: for which calls are answered after probes were told that no more should come: as long as
+            balancers take to notice. After it they are until none is under way, and for DRAIN_TIMEOUT_S at most.
     """
 
     triton: Installation
@@ -85,12 +86,19 @@ def serve(plan: Plan, health: Health, when_ready: Callable[[], None]) -> None:
             + f", after {plan.drain_delay_s:g} s in which callers may go elsewhere" * bool(plan.drain_delay_s)
         )
         try:
-            time.sleep(plan.drain_delay_s)
-            triton.drain()
+            _drain(triton, plan.drain_delay_s)
         except Stop:  # asked a second time: at once
             triton.kill()
     finally:
         triton.kill()
+
+
+def _drain(triton: Triton, delay_s: float) -> None:
+    began = time.monotonic()
+    latest = began + delay_s + DRAIN_TIMEOUT_S
+    quiet = wait_until_quiet(triton.metrics, earliest=began + delay_s, latest=latest)
+    _say("nothing is under way" if quiet else f"calls are still under way after {time.monotonic() - began:.0f} s")
+    triton.drain(max(SHORT_DRAIN_S, latest - time.monotonic()))
 
 
 def _start(plan: Plan) -> Triton:

@@ -151,7 +151,11 @@ class Triton:
                     return f"worker {worker.pid} died"
             time.sleep(POLL_S)
 
-    def drain(self, timeout_s: float = DRAIN_TIMEOUT_S + 5) -> None:
+    def metrics(self) -> str:
+        """In Prometheus's text; "" where it does not answer."""
+        return get(self._address.host, self._address.metrics, "/metrics", ASK_S)[1].decode("utf-8", "replace")
+
+    def drain(self, timeout_s: float) -> None:
         """Stop taking requests, let those in flight end, and end the server; kill what does not end."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ports import free_ports
-from medserve import Client, Prediction
+from medserve import Client, Retry
 from tests.docker.containers import ROOT, built, engine, podman, run, tried
 from tests.serving.live import PORTS
 
@@ -143,17 +143,18 @@ def test_it_answers_a_real_film(up: Up, sample_data) -> None:
 def test_everyone_who_is_there_is_answered_before_it_stops(up: Up) -> None:
     """Last: it ends the container. SIGTERM, by `podman stop`, within compose's grace period."""
 
-    def asked(_: int) -> Prediction:
-        with Client(up.url, timeout_s=30) as client:
-            return client.predict(MODEL, image=PICTURE)
-
-    with ThreadPoolExecutor(32) as pool:
-        under_way = [pool.submit(asked, number) for number in range(32)]
-        time.sleep(0.3)
+    calls = 96
+    with Client(up.url, timeout_s=60, retry=Retry(attempts=1)) as client, ThreadPoolExecutor(calls + 1) as pool:
+        client.models()
+        under_way = [pool.submit(client.predict, MODEL, image=PICTURE) for _ in range(calls)]
+        while not any(one.done() for one in under_way):
+            time.sleep(0.01)
         began = time.monotonic()
-        podman("stop", "--time", str(GRACE_S), up.container, timeout_s=GRACE_S + 30)
-        took = time.monotonic() - began
+        stopping = pool.submit(podman, "stop", "--time", str(GRACE_S), up.container, timeout_s=GRACE_S + 30)
+        assert sum(one.done() for one in under_way) < calls / 2
         assert all(one.result().report for one in under_way)
+        stopping.result()
+        took = time.monotonic() - began
     state = up.inspected()["State"]
     assert state["ExitCode"] == 0
     assert not state["OOMKilled"]
