@@ -57,6 +57,8 @@ def declaration(spec: ModelSpec) -> Declaration:
             for sent in spec.step.inputs
         ),
         outputs=tuple(Given(name=output.name, dims=output.dims, meaning=output.meaning) for output in spec.outputs),
+        statistics=spec.step.statistics,
+        aliases=spec.aliases,
         summary_fields=spec.summary_fields,
         interval=spec.interval,
         rules=spec.rules,

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from export.digest import sha256_of
 from export.figures import UNLABELLED
-from export.samples import generated_files, net_inputs, pictures_below
+from export.samples import first_step, generated_files, pictures_below
 from export.spec import ModelSpec
 from preprocess.rejection import Rejected
+from preprocess.statistics import STATISTICS
 from report.comparison import PictureSet
 
 CALIBRATES = 4  # one picture in so many finds the ranges of INT8, by its content's hash; the others compare
@@ -32,10 +33,12 @@ class Items:
         inputs: by name, [N, ...].
         labels: [N], index of each one's label; UNLABELLED where none is known.
         origin: see PictureSet.
+        statistics: FP32 [N, k] of what was sent, in the order of the step's.
         files: where each lies; empty where they were generated.
     """
 
     inputs: dict[str, NDArray[np.generic]]
+    statistics: NDArray[np.float32]
     labels: NDArray[np.int64]
     origin: PictureSet
     files: tuple[Path, ...] = ()
@@ -89,8 +92,11 @@ def check_disjoint(compared: Items, calibrating: Items) -> None:
 
 def _generated(spec: ModelSpec, first: int, count: int) -> Items:
     sent = generated_files(spec, range(first, first + count))
+    inputs = first_step(spec.step, *sent)
+    statistics = inputs.pop(STATISTICS)
     return Items(
-        inputs=net_inputs(spec.step, *sent),
+        inputs=inputs,
+        statistics=statistics.astype(np.float32),
         labels=np.full(count, UNLABELLED),
         origin=PictureSet(
             source=SYNTHETIC,
@@ -133,12 +139,13 @@ def _items(spec: ModelSpec, folder: Folder, found: Mapping[str, Path]) -> Items:
     inputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
     labels = labels_of(spec, folder, files)
     origin = PictureSet(source=folder.path.name, synthetic=False, sha256=tuple(found), labels=labels_digest(labels))
-    return Items(inputs=inputs, labels=labels, origin=origin, files=files)
+    statistics = inputs.pop(STATISTICS, np.empty((0, len(spec.step.statistics)))).astype(np.float32)
+    return Items(inputs=inputs, statistics=statistics, labels=labels, origin=origin, files=files)
 
 
 def _decoded(spec: ModelSpec, files: Sequence[Path]) -> dict[str, NDArray[np.generic]]:
     try:
-        return net_inputs(spec.step, [file.read_bytes() for file in files])
+        return first_step(spec.step, [file.read_bytes() for file in files])
     except Rejected as rejected:
         raise ValueError(f"PICTURES: {files[rejected.item]}: {rejected}. Take it out, or send another.") from rejected
 

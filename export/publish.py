@@ -144,6 +144,7 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
     """
     from export import card as cards
     from export.loading import loaded_net
+    from export.reference_distribution import reference_distribution
     from export.variants import variants
 
     net, weights = loaded_net(spec, order.checkpoint)
@@ -169,6 +170,7 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
             calibration=calibration,
             recipe=recipe_digest(spec.name, tools=[cards.tool_versions()[tool] for tool in TOOLS]),
             compared=reference.items.origin,
+            reference=reference_distribution(spec, reference.items, reference.expected),
             artefacts={variant.name: cards.artefact(variant, anyway=order.anyway) for variant in good},
             refused={variant.name: cards.refused(variant) for variant in found if variant not in good},
         )

@@ -110,6 +110,7 @@ def _ensemble(spec: ModelSpec) -> pb.ModelConfig:
     net = config.ensemble_scheduling.step.add(model_name=spec.net, model_version=-1)
     for tensor in spec.step.outputs:
         first.output_map[tensor.name] = net.input_map[tensor.name] = tensor.name
+    first.output_map[spec.step.described.name] = spec.step.described.name
     for output in (*spec.outputs, spec.summary):
         net.output_map[output.name] = output.name
     last = config.ensemble_scheduling.step.add(model_name=REPORT, model_version=-1)
@@ -117,6 +118,7 @@ def _ensemble(spec: ModelSpec) -> pb.ModelConfig:
     last.input_map[spec.summary.name] = spec.summary.name
     last.output_map[REPORT] = REPORT
     add_outputs(config, spec)
+    add_output(config, spec.step.described)
     config.output.add(name=REPORT, data_type=pb.TYPE_STRING, dims=[1])
     if spec.on_request:
         config.parameters[ON_REQUEST].string_value = "true"
@@ -128,7 +130,7 @@ def _step(step: Step) -> pb.ModelConfig:
     bound(config)
     for sent in step.inputs:
         add_input(config, sent)
-    for output in step.outputs:
+    for output in (*step.outputs, step.described):
         add_output(config, output)
     config.instance_group.add(count=WORKERS, kind=pb.ModelInstanceGroup.KIND_CPU)
     return config

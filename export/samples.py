@@ -67,6 +67,12 @@ def pictures_below(folder: Path) -> list[Path]:
 
 def net_inputs(step: Step, *sent: Sequence[bytes]) -> dict[str, NDArray[np.generic]]:
     """What a step hands to a net for these items; for each of the step's inputs a list, all of one length."""
+    made = first_step(step, *sent)
+    return {tensor.name: made[tensor.name] for tensor in step.outputs}
+
+
+def first_step(step: Step, *sent: Sequence[bytes]) -> dict[str, NDArray[np.generic]]:
+    """The same with the statistics of these items."""
     return step_function(step)(*sent, **dict(step.arguments))
 
 

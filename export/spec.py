@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from preprocess.statistics import STATISTICS
 from report.declaration import Interval
 from report.rules import Rules
 
@@ -50,6 +51,8 @@ class Step:
         function: "module:function" in `preprocess`; takes a list of bytes objects for each input.
         inputs: what callers send, BYTES [1] each. An optional one may be zero bytes long: absent.
         outputs: what the function returns by name, in order: the net's inputs.
+        statistics: of what was sent, in the order of the function's output of that name; see preprocess.statistics.
+        statistics_meaning: what they are, with units.
         arguments: keyword arguments of that function, written into its adapter.
     """
 
@@ -58,6 +61,18 @@ class Step:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     arguments: tuple[tuple[str, object], ...] = ()
+    statistics: tuple[str, ...] = ()
+    statistics_meaning: str = ""
+
+    @property
+    def described(self) -> Tensor:
+        """The output that holds the statistics: for callers, not for the net."""
+        return Tensor(
+            name=STATISTICS,
+            dtype="FP32",
+            dims=(len(self.statistics),),
+            meaning=f"of what was sent: {', '.join(self.statistics)}: {self.statistics_meaning}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +183,7 @@ class ModelSpec:
 
     Args:
         name: the ensemble's name, and the name of the room's file.
+        aliases: other names of it, in the routes of the source project's own service.
         task: one sentence for a person.
         graph: which serving graph of `export.graphs` wraps the network.
         build: makes the network with fresh weights, in the source project's key names.
@@ -196,6 +212,7 @@ class ModelSpec:
     """
 
     name: str
+    aliases: tuple[str, ...] = ()
     task: str
     graph: Literal["image_classifier", "staged_classifier", "fusion_classifier", "molecule_regressor"]
     build: Callable[[], nn.Module]

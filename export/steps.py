@@ -7,6 +7,7 @@ and it cannot know which model it works for.
 from __future__ import annotations
 
 from export.spec import Step, Tensor
+from preprocess.statistics import MEANING_OF_A_MOLECULE, MEANING_OF_A_PICTURE, OF_A_MOLECULE, OF_A_PICTURE
 
 _FILE = "an image file's bytes (DICOM, PNG, JPEG, TIFF, BMP, WebP), base64 text or data: URI"
 _GREY, _COLOUR = ("colour", False), ("colour", True)
@@ -32,6 +33,8 @@ def _picture(name: str, side: int, accepts: tuple[tuple[str, object], ...]) -> S
         arguments=(("side", side), *accepts),
         inputs=(_bytes("image", _FILE),),
         outputs=(_pixels(side),),
+        statistics=OF_A_PICTURE,
+        statistics_meaning=MEANING_OF_A_PICTURE,
     )
 
 
@@ -77,6 +80,8 @@ PREPROCESS_CT_MRI = Step(
             Tensor(name=f"{modality}_present", dtype="FP32", dims=(1,), meaning="1 where one was sent, else 0"),
         )
     ),
+    statistics=tuple(f"{modality}_{name}" for modality in ("ct", "mri") for name in OF_A_PICTURE),
+    statistics_meaning=f"{MEANING_OF_A_PICTURE}; NaN where none was sent",
 )
 
 FEATURIZE_MOLECULE = Step(
@@ -98,4 +103,6 @@ FEATURIZE_MOLECULE = Step(
         ),
         Tensor(name="mask", dtype="FP32", dims=(-1,), meaning="1 for an atom, 0 for padding"),
     ),
+    statistics=OF_A_MOLECULE,
+    statistics_meaning=MEANING_OF_A_MOLECULE,
 )

@@ -20,6 +20,7 @@ from preprocess.dicom.file import is_dicom
 from preprocess.limits import MAX_PIXELS, check_size
 from preprocess.rejection import Reason, Rejected
 from preprocess.seen import Note, Seen, unnoted
+from preprocess.statistics import OF_A_PICTURE, STATISTICS, of_picture
 from preprocess.transport import file_bytes
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
@@ -39,7 +40,7 @@ def images_to_pixels(
     views: tuple[str, ...] = (),
     window: tuple[float, float] | None = None,
     note: Note = unnoted,
-) -> dict[str, NDArray[np.uint8]]:
+) -> dict[str, NDArray[np.uint8] | NDArray[np.float32]]:
     """Decode a batch.
 
     Args:
@@ -51,22 +52,26 @@ def images_to_pixels(
 
     Returns:
         pixels: UINT8 [B, 3, side, side], RGB.
+        statistics: FP32 [B, 7] in the order of OF_A_PICTURE.
 
     Raises:
         Rejected: the first image that cannot be read, with its place in the batch.
     """
     accepts = Accepts(modalities, colour, body_parts, views, window)
     pixels = np.empty((len(images), 3, side, side), np.uint8)
+    statistics = np.empty((len(images), len(OF_A_PICTURE)), np.float32)
     for item, sent in enumerate(images):
         try:
-            pixels[item] = file_to_pixels(sent, side, accepts, note)
+            pixels[item], statistics[item] = file_to_pixels(sent, side, accepts, note)
         except Rejected as rejected:
             raise rejected.at(item) from rejected
-    return {"pixels": pixels}
+    return {"pixels": pixels, STATISTICS: statistics}
 
 
-def file_to_pixels(sent: bytes, side: int, accepts: Accepts, note: Note) -> NDArray[np.uint8]:
-    """UINT8 [3, side, side] of one file."""
+def file_to_pixels(
+    sent: bytes, side: int, accepts: Accepts, note: Note
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """UINT8 [3, side, side] of one file, and what it is like: FP32 [7]."""
     content = file_bytes(sent)
     image, kind = (dicom_to_image(content, accepts), "dicom") if is_dicom(content) else _picture(content)
     # A grey picture stays one channel until after the resize: the same numbers at a third of the work.
@@ -75,7 +80,8 @@ def file_to_pixels(sent: bytes, side: int, accepts: Accepts, note: Note) -> NDAr
         raise Rejected(Reason.NO_CONTRAST, "expected a picture, got one colour in every pixel")
     note(Seen(kind, len(content), image.width * image.height))
     square = np.asarray(resized)
-    return np.broadcast_to(square, (3, side, side)) if square.ndim == 2 else square.transpose(2, 0, 1)
+    pixels = np.broadcast_to(square, (3, side, side)) if square.ndim == 2 else square.transpose(2, 0, 1)
+    return pixels, of_picture(image.width, image.height, resized)
 
 
 def _picture(content: bytes) -> tuple[Image.Image, str]:

@@ -11,6 +11,7 @@ from rdkit import Chem, rdBase
 
 from preprocess.rejection import Reason, Rejected
 from preprocess.seen import Note, Seen, unnoted
+from preprocess.statistics import OF_A_MOLECULE, STATISTICS, of_molecule
 
 MAX_CHARACTERS = 2000
 MAX_ATOMS = 256
@@ -45,6 +46,7 @@ def molecules_to_graphs(
         atoms: FP32 [B, N, 15] in the order of ATOM_FEATURES, zero rows as padding.
         bonds: UINT8 [B, N, N], 1 where two atoms are bonded, symmetric, no self-loops.
         mask: FP32 [B, N], 1 for an atom. N is the smallest of BUCKETS that holds the largest molecule.
+        statistics: FP32 [B, 5] in the order of OF_A_MOLECULE.
 
     Raises:
         Rejected: the first string that is not a molecule, with its place in the batch.
@@ -61,12 +63,14 @@ def molecules_to_graphs(
     atoms = np.zeros((len(molecules), size, len(ATOM_FEATURES)), np.float32)
     bonds = np.zeros((len(molecules), size, size), np.uint8)
     mask = np.zeros((len(molecules), size), np.float32)
+    statistics = np.zeros((len(molecules), len(OF_A_MOLECULE)), np.float32)
     for item, molecule in enumerate(molecules):
         count = molecule.GetNumAtoms()
         atoms[item, :count] = [_features(atom) for atom in molecule.GetAtoms()]
         bonds[item, :count, :count] = Chem.GetAdjacencyMatrix(molecule)
         mask[item, :count] = 1
-    return {"atoms": atoms, "bonds": bonds, "mask": mask}
+        statistics[item] = of_molecule(molecule)
+    return {"atoms": atoms, "bonds": bonds, "mask": mask, STATISTICS: statistics}
 
 
 def _parsed(sent: bytes) -> Chem.Mol:

@@ -11,6 +11,7 @@ from preprocess.dicom import Accepts
 from preprocess.image import file_to_pixels
 from preprocess.rejection import Reason, Rejected
 from preprocess.seen import Note, unnoted
+from preprocess.statistics import OF_A_PICTURE, STATISTICS
 
 
 def pairs_to_pixels(
@@ -36,6 +37,7 @@ def pairs_to_pixels(
     Returns:
         ct_pixels, mri_pixels: UINT8 [B, 3, side, side], RGB, zeros where there is none.
         ct_present, mri_present: FP32 [B, 1], 1 where there is one.
+        statistics: FP32 [B, 14], OF_A_PICTURE of the CT, then of the MRI; NaN where there is none.
 
     Raises:
         Rejected: the first pair that has neither, or a file that cannot be read; the sentence says which of the two.
@@ -47,18 +49,22 @@ def pairs_to_pixels(
             raise Rejected(Reason.EMPTY, "expected a CT, an MRI or both, got neither", item)
     ct_accepts = Accepts(ct_modalities, colour=False, body_parts=body_parts, window=window)
     mri_accepts = Accepts(mri_modalities, colour=False, body_parts=body_parts)
-    return {**_modality("ct", ct, side, ct_accepts, note), **_modality("mri", mri, side, mri_accepts, note)}
+    of_ct, ct_statistics = _modality("ct", ct, side, ct_accepts, note)
+    of_mri, mri_statistics = _modality("mri", mri, side, mri_accepts, note)
+    return {**of_ct, **of_mri, STATISTICS: np.concatenate([ct_statistics, mri_statistics], axis=1)}
 
 
 def _modality(
     name: str, files: Sequence[bytes], side: int, accepts: Accepts, note: Note
-) -> dict[str, NDArray[np.uint8] | NDArray[np.float32]]:
+) -> tuple[dict[str, NDArray[np.uint8] | NDArray[np.float32]], NDArray[np.float32]]:
     pixels = np.zeros((len(files), 3, side, side), np.uint8)
+    statistics = np.full((len(files), len(OF_A_PICTURE)), np.nan, np.float32)
     for item, sent in enumerate(files):
         if not sent:
             continue
         try:
-            pixels[item] = file_to_pixels(sent, side, accepts, note)
+            pixels[item], statistics[item] = file_to_pixels(sent, side, accepts, note)
         except Rejected as rejected:
             raise Rejected(rejected.reason, f"{name}: {rejected.sentence}", item) from rejected
-    return {f"{name}_pixels": pixels, f"{name}_present": np.array([[float(bool(sent))] for sent in files], np.float32)}
+    present = np.array([[float(bool(sent))] for sent in files], np.float32)
+    return {f"{name}_pixels": pixels, f"{name}_present": present}, statistics

@@ -15,6 +15,7 @@ import msgspec
 from report.comparison import Comparison, PictureSet
 from report.declaration import Declaration
 from report.plan import Plan
+from report.reference import ReferenceDistribution
 
 SCHEMA = 3
 FILENAME = "card.json"
@@ -171,6 +172,7 @@ class Card:
         version: Triton's version folder.
         recipe: digest of the sources and tools that decide what the files compute.
         compared: what every comparison was made on.
+        reference: what the compared items are like, to tell others by; None where they were generated.
         artefacts: by file name.
         refused: by file name: variants that were not made, or did not pass their gate.
         plans: by file name, of those that were built into the repository.
@@ -186,6 +188,7 @@ class Card:
     compared: PictureSet
     artefacts: dict[str, Artefact]
     refused: dict[str, Refused] = field(default_factory=dict)
+    reference: ReferenceDistribution | None = None
     plans: dict[str, Plan] = field(default_factory=dict)
     choice: Choice | None = None
     schema: int = SCHEMA

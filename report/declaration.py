@@ -74,6 +74,8 @@ class Declaration:
     Args:
         net: the Triton model that runs the network itself.
         step: see FirstStep; None in cards of older exports.
+        statistics: of what was sent, in the order of the output of that name; see preprocess.statistics.
+        aliases: other names of this model in the source projects' routes.
         summary_fields: the report step's figures, in order.
         claim: figures of the source project, as it states them; nobody here has checked them.
     """
@@ -85,6 +87,8 @@ class Declaration:
     unit: str = ""
     inputs: tuple[Sent, ...] = ()
     outputs: tuple[Given, ...] = ()
+    statistics: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     summary_fields: tuple[str, ...]
     interval: Interval | None = None
     rules: Rules = field(default_factory=Rules)

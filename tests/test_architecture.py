@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"export": "export", "preprocess": "preprocess", "report": "report", "server": "server"}
-PACKAGES |= {"benchmarks": "benchmarks", "queueing": "queueing"}
+PACKAGES |= {"benchmarks": "benchmarks", "gateway": "gateway", "queueing": "queueing"}
 PACKAGES |= {"medserve": "client/src/medserve", "model_repository": "model_repository"}
 # package → packages of ours that it may import.
 ALLOWED = {
@@ -29,6 +29,7 @@ ALLOWED = {
     "model_repository": {"preprocess", "queueing", "report"},
     "medserve": {"preprocess"},  # on request, in one module: see the test below
     "benchmarks": {"export", "medserve", "report", "server"},
+    "gateway": {"medserve"},
 }
 # Inside export: spec ← rooms ← tools ← command line. A module may import those of its own or an earlier line.
 LAYERS = [
@@ -36,7 +37,15 @@ LAYERS = [
     {"export.steps", "export.outputs", "export.staging", "export.artefact", "export.precision.nodes"},
     {"export.models", "export.nets", "export.figures", "export.plans"},
     {"export.checkpoints", "export.graphs", "export.samples", "export.adapters", "export.sources", "export.profiles"},
-    {"export.loading", "export.references", "export.pictures", "export.engines", "export.suspects", "export.verdict"},
+    {
+        "export.loading",
+        "export.reference_distribution",
+        "export.references",
+        "export.pictures",
+        "export.engines",
+        "export.suspects",
+        "export.verdict",
+    },
     {"export.to_onnx", "export.to_engine", "export.parity", "export.repository", "export.calibrate", "export.training"},
     {"export.precision"},
     {"export.lanes"},

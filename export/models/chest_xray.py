@@ -22,6 +22,7 @@ def build() -> nn.Module:
 
 SPEC = ModelSpec(
     name="chest_xray",
+    aliases=("chest-xray",),
     task="frontal chest X-ray: normal, pneumonia, COVID-19 or lung opacity",
     graph="image_classifier",
     build=build,

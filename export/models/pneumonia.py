@@ -23,6 +23,7 @@ def build() -> nn.Module:
 
 SPEC = ModelSpec(
     name="pneumonia",
+    aliases=("vision",),
     task="frontal chest X-ray: normal or pneumonia",
     graph="image_classifier",
     build=build,

@@ -37,6 +37,7 @@ def build() -> nn.Module:
 
 SPEC = ModelSpec(
     name="skin_lesion",
+    aliases=("skin-lesion",),
     task="dermoscopic picture of a skin lesion: nine kinds",
     graph="image_classifier",
     build=build,

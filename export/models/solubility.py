@@ -30,6 +30,7 @@ def build_shipped() -> nn.Module:
 
 SPEC = ModelSpec(
     name="solubility",
+    aliases=("drug-properties",),
     task="aqueous solubility of a small molecule at room temperature",
     graph="molecule_regressor",
     build=build,

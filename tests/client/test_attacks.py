@@ -435,7 +435,8 @@ def test_a_server_that_was_replaced_since_it_was_described_is_noticed(monkeypatc
     from medserve import preprocessing
     from preprocess.identity import stamp
 
-    monkeypatch.setattr(preprocessing, "tensors", lambda *_: (Tensor.of_array("pixels", np.zeros((1, 3), np.uint8)),))
+    made = (Tensor.of_array("pixels", np.zeros((1, 3), np.uint8)),), {}
+    monkeypatch.setattr(preprocessing, "first_step", lambda *_: made)
     server = FakeServer({"m": FakeModel(labels=("A",), probabilities=(1.0,))})
     says = [stamp()]
 

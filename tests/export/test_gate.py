@@ -46,6 +46,7 @@ def _compared(
 ) -> Comparison:
     count = len(expected["probabilities"])
     items = Items(
+        statistics=np.empty((0, 0), np.float32),
         inputs={},
         labels=np.full(count, UNLABELLED) if labels is None else labels,
         origin=PictureSet(source="made up", synthetic=synthetic, sha256=()),

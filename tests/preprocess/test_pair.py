@@ -26,7 +26,9 @@ def test_what_is_absent_is_zeros_and_not_present() -> None:
         "ct_present": ((3, 1), "float32"),
         "mri_pixels": ((3, 3, 64, 64), "uint8"),
         "mri_present": ((3, 1), "float32"),
+        "statistics": ((3, 14), "float32"),
     }
+    assert np.isnan(found["statistics"]).sum(axis=1).tolist() == [0, 7, 7]
     assert found["ct_present"].ravel().tolist() == [1, 0, 1]
     assert found["mri_present"].ravel().tolist() == [1, 1, 0]
     assert np.array_equal(found["ct_pixels"][2, 1], ramp())

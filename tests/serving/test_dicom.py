@@ -68,7 +68,7 @@ def test_every_real_file_is_answered_or_refused_as_its_note_says(triton: Live, s
     assert triton.request("GET", "/v2/health/ready").status == 200
 
 
-def _planted(model: str, **attributes: str) -> bytes:
+def planted_file(model: str, **attributes: str) -> bytes:
     return file(_identified(model, **attributes), ExplicitVRLittleEndian)
 
 
@@ -84,16 +84,16 @@ def test_nothing_of_the_patient_leaves(triton: Live, tmp_path: Path) -> None:
     """Planted in every field that a person or a scanner fills in, also where only terms of DICOM belong."""
     said: list[bytes] = []
     for model in ("chest_xray", "brain_ct", "brain_mri"):
-        whole = _planted(model)
+        whole = planted_file(model)
         said.append(_ask(triton, model, whole, 200))
         said.append(_ask(triton, model, whole[:-500], 400))
         said.append(_ask(triton, model, whole[:-500].replace(b"OW", b"DOE^"[:2]), 400))
         said += [
-            _ask(triton, model, _planted(model, **{keyword: "DOE^PLANTED"}), None)
+            _ask(triton, model, planted_file(model, **{keyword: "DOE^PLANTED"}), None)
             for keyword in ("Modality", "BodyPartExamined", "ViewPosition", "PhotometricInterpretation")
         ]
-        said.append(_ask(triton, model, _planted(model, Modality="US"), 400))
-        said.append(_ask(triton, model, _planted(model, NumberOfFrames="19170704"), 400))
+        said.append(_ask(triton, model, planted_file(model, Modality="US"), 400))
+        said.append(_ask(triton, model, planted_file(model, NumberOfFrames="19170704"), 400))
         name_for_number = planted(_identified(model, WindowWidth="99"), "WindowCenter", "DS", b"PLANTED42 ")
         said.append(_ask(triton, model, file(name_for_number), 400))
     rle = file(dataset(np.zeros((40, 40), np.uint8), **IDENTITY), RLELossless)

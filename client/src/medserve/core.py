@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from medserve.batch import inputs_of
 from medserve.calls import Arrays, Ask, Call, Infer, Tensor
-from medserve.description import Description, Health
+from medserve.description import STATISTICS, Description, Health
 from medserve.errors import (
     BrokenAnswer,
     InvalidInput,
@@ -107,21 +107,23 @@ class Core:
             arrays = yield from self._in_two(described, sent, deadline)
         else:
             tensors = tuple(Tensor.of_bytes(name, content) for name, content in sent.items())
-            arrays = yield from self._asked(Infer(model, tensors, (*described.outputs, REPORT)), deadline)
+            wanted = (*described.outputs, *([STATISTICS] if described.statistics else ()), REPORT)
+            arrays = yield from self._asked(Infer(model, tensors, wanted), deadline)
         return prediction(described, arrays, [name for name, content in sent.items() if content], deadline.elapsed_s)
 
     def _in_two(self, described: Description, sent: Mapping[str, bytes], deadline: Deadline) -> Procedure[Arrays]:
         """The network on tensors that were made here, then the report on its summary."""
-        from medserve.preprocessing import other_preprocessing, read_alike, tensors
+        from medserve.preprocessing import first_step, other_preprocessing, read_alike
 
-        made: tuple[Tensor, ...] = yield Work(lambda: tensors(described, sent))
+        made: tuple[Tensor, ...]
+        made, statistics = yield Work(lambda: first_step(described, sent))
         arrays = yield from self._asked(Infer(described.net, made, (*described.outputs, SUMMARY)), deadline)
         summary = Tensor.of_array(SUMMARY, arrays.pop(SUMMARY))
         reported = yield from self._asked(Infer(REPORT, (summary,), (REPORT,)), deadline)
         if not read_alike(reported[REPORT].ravel()[0]):
             self._described = {}
             raise other_preprocessing(described.name)
-        return arrays | reported
+        return arrays | reported | statistics
 
     def describe(self, model: str, timeout_s: float | None) -> Procedure[Description]:
         """One model's declaration."""
@@ -254,9 +256,11 @@ def prediction(described: Description, arrays: Arrays, sent: Sequence[str], seco
         BrokenAnswer: no report in it.
     """
     try:
-        outputs = {name: array[0] for name, array in arrays.items() if name != REPORT}
+        outputs = {name: array[0] for name, array in arrays.items() if name not in (REPORT, STATISTICS)}
+        numbers = arrays[STATISTICS][0].tolist() if described.statistics else ()
+        statistics = dict(zip(described.statistics, numbers, strict=True))
         report: dict[str, Any] = dict(json.loads(arrays[REPORT].ravel()[0]))
     except (ValueError, KeyError, TypeError, IndexError) as exc:
         raise BrokenAnswer(f"{described.name}: expected one item and its report in JSON, got another: {exc}") from exc
     heatmaps = {each.name: outputs[each.heatmap] for each in described.inputs if each.heatmap and each.name in sent}
-    return Prediction(described.name, report, outputs, heatmaps, seconds)
+    return Prediction(described.name, report, outputs, heatmaps, seconds, statistics)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+STATISTICS = "statistics"  # the output that holds them
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
@@ -43,6 +45,8 @@ class Description:
         intended_use, disclaimer: to be shown with answers.
         limits: what is known not to work.
         trained: False: random weights.
+        statistics: names of the numbers that say what an input is like; empty where the server tells none.
+        aliases: its names in the source projects' routes.
         report: everything that the server says, the rules and the gate's figures too.
     """
 
@@ -57,6 +61,8 @@ class Description:
     limits: tuple[str, ...]
     disclaimer: str
     trained: bool
+    statistics: tuple[str, ...]
+    aliases: tuple[str, ...]
     report: Mapping[str, Any]
 
     @classmethod
@@ -77,6 +83,8 @@ class Description:
             limits=tuple(found["limits"]),
             disclaimer=found["disclaimer"],
             trained=bool(found["weights"]["trained"]),
+            statistics=tuple(found.get("statistics", ())),
+            aliases=tuple(found.get("aliases", ())),
             report=found,
         )
 

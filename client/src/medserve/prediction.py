@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,8 @@ class Prediction:
         heatmaps: where in each picture that was sent the evidence for the predicted label lies: input name →
             FP32 [h, w] in 0..1, which covers the whole picture; empty where the model has none.
         processing_time_s: from the call to the answer, by this machine's clock, further attempts included.
+        statistics: what the input is like, by name (`Description.statistics`): the size of a picture's file, its
+            brightness, a molecule's atoms; NaN of a picture that was left out.
     """
 
     model: str
@@ -80,6 +82,7 @@ class Prediction:
     outputs: Mapping[str, NDArray[np.generic]]
     heatmaps: Mapping[str, NDArray[np.generic]]
     processing_time_s: float
+    statistics: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The report in the source projects' field names, JSON-safe, with `processing_time` in seconds."""

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from medserve.calls import Tensor
-from medserve.description import Description
+from medserve.calls import Arrays, Tensor
+from medserve.description import STATISTICS, Description
 from medserve.errors import InvalidInput
 
 _OURS = re.compile(r"preprocess\.\w+:\w+")  # a server names the function: it may name no other
 
 
-def tensors(described: Description, sent: Mapping[str, bytes]) -> tuple[Tensor, ...]:
-    """The network's inputs, of one item.
+def first_step(described: Description, sent: Mapping[str, bytes]) -> tuple[tuple[Tensor, ...], Arrays]:
+    """The network's inputs, and the statistics of what is sent, of one item.
 
     Args:
         described: the model, by its server.
@@ -43,7 +43,8 @@ def tensors(described: Description, sent: Mapping[str, bytes]) -> tuple[Tensor, 
         made: Mapping[str, Any] = function(*([sent[each.name]] for each in described.inputs), **step["arguments"])
     except Rejected as refused:
         raise InvalidInput(f"{described.name}: {refused}", code=str(refused.reason.value)) from refused
-    return tuple(Tensor.of_array(tensor, np.asarray(made[tensor])) for tensor in step["tensors"])
+    tensors = tuple(Tensor.of_array(tensor, np.asarray(made[tensor])) for tensor in step["tensors"])
+    return tensors, {STATISTICS: np.asarray(made[STATISTICS])} if described.statistics else {}
 
 
 def _checked(described: Description) -> Mapping[str, Any]:

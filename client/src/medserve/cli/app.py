@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 
 import typer
 
@@ -19,9 +20,24 @@ for command in (predict, models, describe, health, bench):
     app.command()(command)
 
 
+# What others bring: `[project.entry-points."medserve.commands"]`, name = "module:a typer.Typer".
+COMMANDS = "medserve.commands"
+
+
+def _extend(given: Sequence[str]) -> None:
+    """Add the commands of other packages: the one that is asked for, or all where help is."""
+    wanted = given[0] if given else "--help"
+    for found in entry_points(group=COMMANDS):
+        known = {group.name for group in app.registered_groups}
+        if found.name not in known and wanted in (found.name, "--help"):
+            app.add_typer(found.load(), name=found.name)
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        _extend(given)
         status = app(args=arguments, prog_name="medserve", standalone_mode=False)
     except typer.Exit as exit_:
         return exit_.exit_code
