@@ -23,21 +23,22 @@ ENGINE_THREADS ?=
 QUEUE_SIZE ?=
 PROFILE ?= auto
 export CHECKPOINTS PICTURES FOLDERS REPORT SLO URL METRICS DATA RUNS MODELS PROFILE STEP_WORKERS ENGINE_THREADS QUEUE_SIZE PRECISION SERVER_TENSORRT HOST HTTP_PORT GRPC_PORT METRICS_PORT HEALTH_PORT DRAIN_DELAY_S ALLOW_REMOTE VERBOSE
+export GATEWAY_HOST GATEWAY_PORT GATEWAY_SERVER
 
 EXPORT := $(BIN)/python -m export models
 # Docker's compose where its engine runs, else podman's.
 COMPOSE ?= $(shell docker info >/dev/null 2>&1 && echo docker compose || echo $(BIN)/podman-compose) --env-file docker/versions.env -f docker/compose.yaml --profile cpu --profile monitoring
 # Debian's programs that some tests need, and skip without: images are built and run, alerts are tested.
-SYSTEM := buildah catatonit conmon debootstrap fuse-overlayfs iptables netavark aardvark-dns podman prometheus runc uidmap
+SYSTEM := buildah catatonit chromium conmon debootstrap fuse-overlayfs iptables netavark aardvark-dns podman postgresql prometheus runc uidmap
 
-.PHONY: help setup system export calibrate tune engines serve up down explain load bench peers overload soak test check dashboard clean
+.PHONY: help setup system export calibrate tune engines serve gateway up down explain load bench peers overload soak test check dashboard clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.serve $(VENV)/.export $(VENV)/.load $(VENV)/.test ## install everything into .venv (PYTHON=python3.12, TORCH_INDEX_URL=…)
+setup: $(VENV)/.serve $(VENV)/.export $(VENV)/.gateway $(VENV)/.load $(VENV)/.test ## install everything into .venv (PYTHON=python3.12, TORCH_INDEX_URL=…)
 
-system: ## install what some tests need of Debian: podman, debootstrap, prometheus (as root)
+system: ## install what some tests need of Debian: podman, debootstrap, prometheus, chromium, postgresql (as root)
 	@apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $(SYSTEM) >/dev/null
 
 export: $(VENV)/.export ## export what is not exported yet (CHECKPOINTS=dir,name=file  MODELS=a,b  PICTURES=name=dir,…  FOLDERS=folder=label,…)
@@ -54,6 +55,9 @@ engines: $(VENV)/.engines ## build TensorRT plans: for this GPU, or without one 
 
 serve: $(VENV)/.serve $(VENV)/.export ## export, then serve until Ctrl-C (CHECKPOINTS PICTURES MODELS PROFILE HOST HTTP_PORT GRPC_PORT METRICS_PORT HEALTH_PORT)
 	@$(EXPORT) && exec $(BIN)/python -m server
+
+gateway: $(VENV)/.gateway ## REST and a page before a running server, until Ctrl-C (GATEWAY_PORT GATEWAY_SERVER, see docs/gateway.md)
+	@exec $(BIN)/python -m gateway
 
 load: $(VENV)/.load ## hold a server to benchmarks/slo.toml: 100 users, p95 < 500 ms (SLO=name,… DATA=dir RUNS=n  URL=grpc://…)
 	@$(if $(URL),,$(EXPORT) && )$(BIN)/python -m benchmarks.load
@@ -81,11 +85,11 @@ down: $(VENV)/.compose ## stop what `make up` started
 explain: $(VENV)/.serve ## what a launch on this machine would use, why, and what changes it
 	@$(BIN)/python -m server explain
 
-test: $(VENV)/.serve $(VENV)/.export $(VENV)/.load $(VENV)/.test ## check, then every test that needs no GPU (ARGS='-k name')
+test: $(VENV)/.serve $(VENV)/.export $(VENV)/.gateway $(VENV)/.load $(VENV)/.test ## check, then every test that needs no GPU (ARGS='-k name')
 	@$(MAKE) --no-print-directory check
 	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),tests/all $(BIN)/python)
 
-check: $(VENV)/.export $(VENV)/.load $(VENV)/.test ## lint, types, and that the committed repository is the generated one
+check: $(VENV)/.export $(VENV)/.gateway $(VENV)/.load $(VENV)/.test ## lint, types, and that the committed repository is the generated one
 	$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy
 	$(BIN)/python -m export repository --check && $(BIN)/python -m export cards --check
 	$(BIN)/python -m benchmarks.page check && $(BIN)/python docker/monitoring/dashboard --check
@@ -123,6 +127,11 @@ $(VENV)/.engines: $(VENV)/.export
 
 $(VENV)/.load: $(VENV)/.export
 	@$(PIP) --editable '.[serve,load]'
+	@touch $@
+
+# Needs no Triton: it may stand on another machine.
+$(VENV)/.gateway: pyproject.toml client/pyproject.toml constraints.txt | $(VENV)/.created
+	@$(PIP) --editable './client[cli]' --editable '.[gateway]'
 	@touch $@
 
 $(VENV)/.compose: | $(VENV)/.created

@@ -67,7 +67,7 @@ def of_molecule(molecule: Chem.Mol) -> NDArray[np.float32]:
     return np.array(
         [
             molecule.GetNumHeavyAtoms(),
-            Descriptors.MolWt(molecule),  # type: ignore[attr-defined]  set when it is imported
+            Descriptors.MolWt(molecule),  # type: ignore[attr-defined]
             rdMolDescriptors.CalcNumHBD(molecule),
             rdMolDescriptors.CalcTPSA(molecule),
             rdMolDescriptors.CalcNumRings(molecule),

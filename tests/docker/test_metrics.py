@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import yaml
@@ -36,6 +37,7 @@ from tests.docker.monitoring import (
     program,
     selectors,
 )
+from tests.gateway.running import Running, gateway
 from tests.preprocess.dicoms import dataset, file
 from tests.serving.live import Live, serving
 
@@ -83,13 +85,20 @@ def live(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield found
 
 
-def _config(live: Live, folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def door(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with gateway(live.grpc_url, tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+def _config(live: Live, door: Running, folder: Path) -> Path:
     """Compose's own, with this server's ports, and evaluated often enough for a test."""
     config = yaml.safe_load(PROMETHEUS_CONFIG.read_text("utf-8"))
     config["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-    ports = {"medserve:8002": live.metrics, "medserve:8003": live.health}
-    for one in config["scrape_configs"][0]["static_configs"]:
-        one["targets"] = [f"127.0.0.1:{ports[target]}" for target in one["targets"]]
+    here = {"medserve:8002": f"127.0.0.1:{live.metrics}", "medserve:8003": f"127.0.0.1:{live.health}"}
+    here["gateway:8080"] = door.url.removeprefix("http://")
+    for one in (one for job in config["scrape_configs"] for one in job["static_configs"]):
+        one["targets"] = [here[target] for target in one["targets"]]
     rules = yaml.safe_load(RULES.read_text("utf-8"))
     for group in rules["groups"]:
         group["interval"] = "1s"
@@ -101,14 +110,14 @@ def _config(live: Live, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def prometheus(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(live: Live, door: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("prometheus")
     (port,) = free_ports(1)
     with (folder / "prometheus.log").open("w") as log:
         process = subprocess.Popen(
             [
                 program("prometheus"),
-                f"--config.file={_config(live, folder)}",
+                f"--config.file={_config(live, door, folder)}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
             ],
@@ -122,14 +131,14 @@ def prometheus(live: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             assert time.monotonic() < deadline, (folder / "prometheus.log").read_text()
             time.sleep(0.2)
         found = Prometheus(f"http://127.0.0.1:{port}")
-        _call_for(live, found)
+        _call_for(live, door, found)
         yield found
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _call_for(live: Live, prometheus: Prometheus) -> None:
+def _call_for(live: Live, door: Running, prometheus: Prometheus) -> None:
     """Calls of every kind, again and again until the rules have made something of them."""
     film = np.add.outer(np.arange(128), np.arange(120)).astype(np.uint8)
     good = file(dataset(film, **IDENTITY))
@@ -140,6 +149,7 @@ def _call_for(live: Live, prometheus: Prometheus) -> None:
             client.predict("pneumonia_cnn", image=Path("examples/phantom.png"))
             client.predict("pneumonia_cnn", image=good)
             client.predict("solubility", smiles=MOLECULE)
+            httpx.post(f"{door.url}/predict/solubility", json={"smiles": MOLECULE}).raise_for_status()
             for refused in (b"planted_file, no picture", wrong, base64.b64encode(b"PLANTED42 DOE^PLANTED" * 4)):
                 with contextlib.suppress(InvalidInput):
                     client.predict("pneumonia_cnn", image=refused)
@@ -173,8 +183,13 @@ def _missing(prometheus: Prometheus, asked: Iterable[tuple[Expression, Selector]
 
 def test_each_target_is_up(prometheus: Prometheus) -> None:
     targets = prometheus.ask("targets")["activeTargets"]
-    assert {(one["labels"]["endpoint"], one["health"]) for one in targets} == {("metrics", "up"), ("health", "up")}
-    assert {one["labels"]["instance"] for one in targets} == {"127.0.0.1"}
+    assert {(one["labels"]["endpoint"], one["health"]) for one in targets} == {
+        ("metrics", "up"),
+        ("health", "up"),
+        ("gateway", "up"),
+    }
+    servers = [one["labels"] for one in targets if one["labels"]["job"] == "medserve"]
+    assert {one["instance"] for one in servers} == {"127.0.0.1"}
 
 
 def test_each_name_and_each_label_that_is_asked_for_is_there(prometheus: Prometheus) -> None:

@@ -1,0 +1,58 @@
+"""python -m gateway: the front door, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+
+import uvicorn
+
+from gateway.access import AccessSettings, is_open
+from gateway.app import create_app
+from gateway.audit import AuditError
+from gateway.settings import Settings, SettingsError
+
+DRAIN_S = 35  # a call's own timeout, and a little more
+
+
+def main(env: Mapping[str, str]) -> int:
+    """Returns the exit status: 0 after a drain, 1 after a message on stderr."""
+    try:
+        settings, access = Settings.from_environment(env), AccessSettings.from_environment(env)
+        _check_open(settings, access, env)
+        app = create_app(settings, access)
+    except (ValueError, OSError, AuditError) as exc:
+        print(f"gateway: {exc}", file=sys.stderr)
+        return 1
+    # The audit log tells its head there, for whoever notes it elsewhere.
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells each request
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
+    print(f"gateway: http://{settings.host}:{settings.port} before {settings.server}", file=sys.stderr, flush=True)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            access_log=False,  # paths may hold what a caller typed; the audit log says who asked what
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+    )
+    server.run()
+    return 0 if server.started else 1
+
+
+def _check_open(settings: Settings, access: AccessSettings, env: Mapping[str, str]) -> None:
+    """Raises SettingsError: anybody could reach it, and nobody would be asked who he is."""
+    if settings.remote and is_open(access) and env.get("ALLOW_REMOTE") != "1":
+        raise SettingsError(
+            f"GATEWAY_HOST: expected keys or OIDC where others can reach it, got {settings.host} without. "
+            "Set GATEWAY_KEYS_FILE or GATEWAY_OIDC_ISSUER; ALLOW_REMOTE=1 overrides this."
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))

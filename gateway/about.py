@@ -1,0 +1,86 @@
+"""GET /health, /model-info, /metrics, /drift, and POST /feedback: of the server and of its answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.access import Caller
+from gateway.audit import Entry
+from gateway.catalogue import told
+from gateway.documentation import problems
+from gateway.refusals import Refused
+from gateway.schemas import Feedback, Health, ModelInfo
+from gateway.services import Services
+
+HEALTH_S = 5.0
+router = APIRouter()
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="`prediction_id` of an answer")]
+
+
+@router.get("/health", response_model=Health, responses={503: {"model": Health}, **problems()}, tags=["server"])
+async def health(request: Request) -> JSONResponse:
+    """200 where every model can be asked, else 503; the same body."""
+    found = await Services.of(request).client.health(timeout_s=HEALTH_S)
+    ready = found.ready and all(found.models.values())
+    body = {"live": found.live, "ready": ready, "models": dict(found.models), "reason": found.reason}
+    return JSONResponse(body, 200 if ready else 503)
+
+
+@router.get("/model-info", response_model=ModelInfo, responses=problems(), tags=["server"])
+async def model_info(request: Request) -> dict[str, Any]:
+    """Labels, inputs, limits, digests, the gate's figures and whether the weights are trained, of each model."""
+    models = await Services.of(request).catalogue.models()
+    caller: Caller = request.state.caller
+    return {"models": [told(described) for name, described in models.items() if caller.may(name)]}
+
+
+@router.get("/metrics", responses={200: {"content": {"text/plain": {}}}, **problems()}, tags=["server"])
+async def metrics(request: Request) -> Response:
+    """The gateway's own, for Prometheus; the server's are at its own port."""
+    return Response(generate_latest(Services.of(request).registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/drift", responses=problems(), tags=["quality"])
+async def drift(request: Request) -> dict[str, Any]:
+    """How the latest inputs and answers differ from those that the models were exported with."""
+    services = Services.of(request)
+    await services.catalogue.models()
+    return services.monitor.state()
+
+
+@router.post("/feedback/{prediction_id}", status_code=204, responses=problems(), tags=["quality"])
+async def feedback(request: Request, prediction_id: Id, told_label: Feedback) -> Response:
+    """What somebody who knows says of an answer: feeds sensitivity and specificity, and is recorded."""
+    services, caller = Services.of(request), request.state.caller
+    entry = await services.audit.find(prediction_id)
+    if entry is None or not caller.may(entry.model):
+        raise Refused(404, "unknown_prediction", "expected the prediction_id of an answer, got another")
+    described = await services.catalogue.find(entry.model)
+    if told_label.label not in described.labels:
+        raise Refused(422, "unknown_label", f"expected one of {', '.join(described.labels) or 'no label'}, got another")
+    await services.audit.record(_feedback(entry, caller.id, told_label.label))
+    services.monitor.told(entry.model, entry.outcome, told_label.label, described.labels)
+    return Response(status_code=204)
+
+
+def _feedback(entry: Entry, key: str, label: str) -> Entry:
+    return Entry(
+        prediction_id=entry.prediction_id,
+        kind="feedback",
+        time=datetime.now(UTC),
+        key=key,
+        model=entry.model,
+        version=entry.version,
+        artefact=entry.artefact,
+        artefact_sha256=entry.artefact_sha256,
+        preprocessing=entry.preprocessing,
+        outcome=label,
+        latency_s=0.0,
+        input_sha256=(),
+        route=entry.route,
+    )

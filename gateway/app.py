@@ -1,0 +1,133 @@
+"""The application: what is made for it, its routes, and who may reach them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from gateway import about, page
+from gateway.access import AccessMiddleware, AccessSettings
+from gateway.access.bodies import BodyRefused
+from gateway.audit import AuditLog, open_store
+from gateway.catalogue import Catalogue
+from gateway.clients import Clients
+from gateway.drift import Monitor
+from gateway.metrics import Metrics
+from gateway.predicting import routes
+from gateway.predicting.predictor import Predictor
+from gateway.refusals import Refused, refusal
+from gateway.services import Services
+from gateway.settings import Settings
+from gateway.versions import read_routes
+from gateway.watched import WatchedFile
+from medserve import AsyncClient, MedServeError
+from medserve.calls import AsyncTransport
+
+
+def create_app(settings: Settings, access: AccessSettings, *, transport: AsyncTransport | None = None) -> ASGIApp:
+    """The whole gateway.
+
+    Args:
+        settings: see Settings.
+        access: who may.
+        transport: in the place of a connection to the server; see `medserve.testing`.
+    """
+    registry = CollectorRegistry()
+    app = FastAPI(
+        title="MedServe",
+        version="0.1.0",
+        description="Medical models behind an NVIDIA Triton: research software, not a medical device.",
+        docs_url=None,  # a page of its own, and FastAPI's is loaded from elsewhere
+        redoc_url=None,
+        lifespan=_lifespan(settings, registry, transport),
+    )
+    app.include_router(routes.router)
+    app.include_router(about.router)
+    page.mount(app)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    return AccessMiddleware(app, access, registry, say=say)
+
+
+def _lifespan(
+    settings: Settings, registry: CollectorRegistry, transport: AsyncTransport | None
+) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        versions = WatchedFile(settings.routes, read_routes, say) if settings.routes else None
+        client = AsyncClient(settings.server, timeout_s=settings.timeout_s, transport=transport)
+        clients = Clients(client, settings.timeout_s)
+        monitor = Monitor(settings.window, registry)
+        audit = AuditLog(open_store(settings.audit, key=settings.audit_key))
+        await audit.start()
+        predictor = Predictor(clients, versions.value if versions else tuple, audit, monitor, Metrics(registry))
+        app.state.services = Services(
+            settings=settings,
+            client=client,
+            catalogue=Catalogue(client, monitor.refer),
+            predictor=predictor,
+            audit=audit,
+            monitor=monitor,
+            registry=registry,
+        )
+        try:
+            yield
+        finally:
+            await predictor.close()
+            await audit.close()
+            await clients.close()
+
+    return lifespan
+
+
+async def _refused(_request: Request, exc: Exception) -> Response:
+    return refusal(exc).response()
+
+
+async def _invalid(_request: Request, exc: Exception) -> Response:
+    """Where a parameter is wrong; what it held is not repeated."""
+    errors = exc.errors() if isinstance(exc, RequestValidationError) else ()
+    told = "; ".join(f"{'.'.join(map(str, one['loc'][:2]))}: {one['type']}" for one in errors)
+    detail = f"expected what the OpenAPI document says, got other values: {told}"
+    return Refused(422, "invalid_request", detail).response()
+
+
+async def _http(_request: Request, exc: Exception) -> Response:
+    status = exc.status_code if isinstance(exc, HTTPException) else 500
+    headers = exc.headers if isinstance(exc, HTTPException) else None
+    code = {404: "not_found", 405: "method_not_allowed"}.get(status, "http_error")
+    answer = Refused(status, code, "expected a route of the OpenAPI document, see /openapi.json").response()
+    answer.headers.update(headers or {})
+    return answer
+
+
+async def _broken(_request: Request, exc: Exception) -> Response:
+    say(f"a route failed: {type(exc).__name__}")  # not its message, which may quote the input
+    return await _refused(_request, exc)
+
+
+async def _answered(_request: Request, _exc: Exception) -> Response:
+    """The door has answered in the route's place, and lets this one go nowhere."""
+    return Response(status_code=400)
+
+
+_HANDLERS = {
+    BodyRefused: _answered,
+    Refused: _refused,
+    MedServeError: _refused,
+    RequestValidationError: _invalid,
+    HTTPException: _http,
+    Exception: _broken,
+}
+
+
+def say(sentence: str) -> None:
+    print(f"gateway: {sentence}", file=sys.stderr, flush=True)

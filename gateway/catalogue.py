@@ -1,0 +1,61 @@
+"""Which models there are: asked of the server, kept for a moment, found by any of their names."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from medserve import AsyncClient, Description, UnknownModel
+
+KEPT_S = 5.0
+_LARGE = ("reference", "summary_fields", "recipe")  # for programs alone: GET /drift tells the first
+
+
+class Catalogue:
+    """Descriptions of one server's models.
+
+    Args:
+        client: of that server.
+        refer: told of each model and its reference distribution whenever the server is asked.
+    """
+
+    def __init__(self, client: AsyncClient, refer: Callable[[str, Mapping[str, Any] | None], None]) -> None:
+        self._client, self._refer = client, refer
+        self._models: Mapping[str, Description] = {}
+        self._asked = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def models(self) -> Mapping[str, Description]:
+        """All, by name.
+
+        Raises:
+            MedServeError: the server cannot say; what it said before is forgotten after KEPT_S.
+        """
+        async with self._lock:
+            if time.monotonic() - self._asked > KEPT_S:
+                self._models = await self._client.models()
+                self._asked = time.monotonic()
+                for name, described in self._models.items():
+                    self._refer(name, described.report.get("reference"))
+            return self._models
+
+    async def find(self, name: str) -> Description:
+        """By its own name, an alias of a source project's, or either with hyphens.
+
+        Raises:
+            UnknownModel: none; the message lists those that there are, and does not repeat the name.
+        """
+        models = await self.models()
+        for described in models.values():
+            if name.replace("-", "_") == described.name or name in described.aliases:
+                return described
+        raise UnknownModel(f"model: expected one of {', '.join(models)}; got another name")
+
+
+def told(described: Description) -> dict[str, Any]:
+    """What GET /model-info says of a model: everything that its server does, but lists for programs."""
+    whole = {name: value for name, value in described.report.items() if name not in _LARGE}
+    inputs = [{**sent, "picture": bool(sent["pixels"])} for sent in whole.pop("inputs")]
+    return {"name": described.name, "trained": described.trained, "inputs": inputs, **whole}

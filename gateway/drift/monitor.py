@@ -1,0 +1,109 @@
+"""All models' drift and performance, in one event loop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+import gateway.drift.state as state
+from gateway.drift.metrics import Metrics
+from gateway.drift.performance import Feedback
+from gateway.drift.reference import Reference
+from gateway.drift.summary import summary
+from gateway.drift.watched import Watched
+from gateway.drift.window import Observation
+
+CASES = 500  # of radiologists' labels: sensitivity is then known to about ±5 % where half of them have the label
+_log = logging.getLogger(__name__)
+
+
+class Monitor:
+    """Told of every answer and of every radiologist's label. Not for several threads.
+
+    Args:
+        window: a model's last answers that are compared with its reference.
+        registry: that the metrics are put into; None: one that nobody reads.
+    """
+
+    def __init__(self, window: int = 200, registry: CollectorRegistry | None = None) -> None:
+        if window < 1:
+            raise ValueError(f"drift: window: expected at least 1 observation, got {window}")
+        self._length = window
+        self._metrics = Metrics(CollectorRegistry() if registry is None else registry)
+        self._watched: dict[str, Watched] = {}
+        self._written: dict[str, Mapping[str, Any] | None] = {}
+        self._feedback: dict[str, Feedback] = {}
+
+    def refer(self, model: str, reference: Mapping[str, Any] | None) -> None:
+        """What a model describes itself with. Another reference than before empties its window.
+
+        One that cannot be read is as good as none: it is logged, and `state` says why.
+        """
+        if model in self._watched and self._written.get(model) == reference:
+            return
+        read, refused = _read(model, reference)
+        self._written[model] = reference
+        self._watched[model] = Watched(self._length, read, refused)
+        self._metrics.referred(model, known=read is not None)
+
+    def observe(self, observation: Observation) -> None:
+        """One answer. Every few of them the window is compared."""
+        if observation.model not in self._watched:
+            self.refer(observation.model, None)
+        watched = self._watched[observation.model]
+        if watched.observe(observation):
+            self._metrics.looked(observation.model, watched.named(), size=len(watched.window), alert=watched.alert)
+
+    def told(self, model: str, prediction: str, truth: str, labels: Sequence[str]) -> None:
+        """A radiologist's label of an answer.
+
+        Args:
+            model: that answered.
+            prediction: its label.
+            truth: the radiologist's.
+            labels: of the model, all.
+
+        Raises:
+            ValueError: one of them is none of the model's labels.
+        """
+        feedback = self._feedback.get(model) or Feedback(CASES)
+        feedback.add(prediction, truth, labels)
+        self._feedback[model] = feedback
+        if model not in self._watched:
+            self.refer(model, None)
+        self._metrics.told(model, feedback.sensitivity(), feedback.specificity())
+
+    def alert(self, model: str) -> bool:
+        """Whether a model's alert is raised; without the work of `state`."""
+        return model in self._watched and self._watched[model].alert
+
+    def state(self) -> dict[str, Any]:
+        """What GET /drift answers, JSON-safe. Its shape: `gateway.drift.state.State`."""
+        models = {
+            model: summary(watched, self._feedback[model].performance() if model in self._feedback else None)
+            for model, watched in sorted(self._watched.items())
+        }
+        found: dict[str, Any] = msgspec.to_builtins(
+            state.State(
+                at=datetime.now(UTC).isoformat(timespec="seconds"),
+                length=self._length,
+                alert=any(model.alert for model in models.values()),
+                models=models,
+            )
+        )
+        return found
+
+
+def _read(model: str, reference: Mapping[str, Any] | None) -> tuple[Reference | None, str]:
+    if reference is None:
+        return None, ""
+    try:
+        return Reference.read(reference), ""
+    except ValueError as refused:
+        _log.warning("%s: drift is not watched: %s", model, refused)
+        return None, str(refused)

@@ -1,0 +1,125 @@
+"""Drift through everything: real films to a real server behind a real gateway, against a reference from its card."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from export.models import all_specs
+from export.pictures import Items
+from export.reference_distribution import reference_distribution
+from medserve import Client
+from report.card import FILENAME, Card
+from report.comparison import PictureSet
+from tests.conftest import SampleData, copy_repository, replace_file
+from tests.gateway.running import gateway
+from tests.serving.live import Live, serving
+
+MODEL = "chest_xray"
+SPEC = all_specs()[MODEL]
+WITHIN, LOOKS = 200, 20  # requests; the monitor looks as often
+Picture = Callable[[Image.Image], Image.Image]
+
+
+def _halves(sample_data: SampleData) -> tuple[list[Path], list[Path]]:
+    films = [file.path for file in sample_data.files("cxr")]
+    random.Random(7).shuffle(films)
+    return films[::2], films[1::2]
+
+
+@pytest.fixture(scope="module")
+def server(
+    triton: Live, repository: Path, sample_data: SampleData, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
+    """Whose card holds the distribution of one half of the films, and of its own answers."""
+    first, _ = _halves(sample_data)
+    with Client(triton.grpc_url, timeout_s=60) as client:
+        answers = [outcome.result() for outcome in client.predict_batch(MODEL, [{"image": film} for film in first])]
+    items = Items(
+        inputs={},
+        statistics=np.array([list(answer.statistics.values()) for answer in answers], np.float32),
+        labels=np.zeros(len(first), np.int64),
+        origin=PictureSet(source="cxr", synthetic=False, sha256=()),
+    )
+    outputs = {
+        name: np.array([answer.outputs[name] for answer in answers]) for name in ("probabilities", "uncertainty")
+    }
+    folder = tmp_path_factory.mktemp("drift")
+    copy = copy_repository(repository, folder / "model_repository")
+    file = copy / SPEC.net / "1" / FILENAME
+    card = Card.read(file)
+    told = msgspec.to_builtins(card) | {"reference": msgspec.to_builtins(reference_distribution(SPEC, items, outputs))}
+    replace_file(file, msgspec.json.encode(told))
+    with serving(copy, folder, MODELS=MODEL) as live:
+        yield live
+
+
+def _asked(server: Live, folder: Path, films: list[Path], change: Picture) -> int | None:
+    """After how many requests there was an alert; None: not within WITHIN."""
+    chance = random.Random(11)
+    with gateway(server.grpc_url, folder) as door, door.client() as client:
+        for number in range(1, WITHIN + 1):
+            file = io.BytesIO()
+            with Image.open(chance.choice(films)) as image:
+                change(image).save(file, "PNG")
+            client.post(f"/predict/{MODEL}", files={"file": ("x.png", file.getvalue())}).raise_for_status()
+            if number % LOOKS == 0:
+                (found,) = client.get("/drift").json()["models"].values()
+                metric = f'medserve_drift_alert{{model="{MODEL}"}} {float(found["alert"])}'
+                assert metric in client.get("/metrics").text
+                if found["alert"]:
+                    assert found["reasons"]
+                    return number
+    return None
+
+
+def _cropped(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    return image.crop((width // 5, height // 5, width - width // 5, height - height // 5))
+
+
+def test_ordinary_films_raise_nothing(server: Live, sample_data: SampleData, tmp_path: Path) -> None:
+    _, second = _halves(sample_data)
+    assert _asked(server, tmp_path, second, lambda image: image) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("inverted", lambda image: ImageOps.invert(image.convert("L"))),
+        ("cropped", _cropped),
+        ("cropped and resized", lambda image: _cropped(image).resize(image.size)),
+    ],
+)
+def test_changed_films_raise_the_alert(
+    server: Live, sample_data: SampleData, tmp_path: Path, kind: str, change: Picture
+) -> None:
+    _, second = _halves(sample_data)
+    after = _asked(server, tmp_path, second, change)
+    print(f"{kind}: after {after} requests")
+    assert after is not None
+
+
+def test_pictures_of_skin_raise_the_alert(server: Live, sample_data: SampleData, tmp_path: Path) -> None:
+    after = _asked(
+        server, tmp_path, [file.path for file in sample_data.files("derm")], lambda image: image.convert("RGB")
+    )
+    print(f"dermoscopy: after {after} requests")
+    assert after is not None
+
+
+def test_a_model_without_a_reference_says_so(triton: Live, tmp_path: Path) -> None:
+    with gateway(triton.grpc_url, tmp_path) as door:
+        httpx.post(f"{door.url}/predict/solubility", json={"smiles": "CCO"}).raise_for_status()
+        found = httpx.get(f"{door.url}/drift").json()["models"]["solubility"]
+    assert found["reference"] is None
+    assert not found["alert"]
+    assert found["notes"]
