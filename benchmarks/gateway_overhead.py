@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+from PIL import Image
 
 from benchmarks.live import Server
 from benchmarks.ports import free_ports
@@ -63,18 +64,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--files", type=Path, required=True, help="folder of pictures, read with everything below it")
-    parser.add_argument("--pattern", default="*.jpg")
+    parser.add_argument("--size", default="600x450", help="of the pictures that are taken, in pixels")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     options = parser.parse_args()
-    files = [path.read_bytes() for path in sorted(options.files.rglob(options.pattern))]
+    files = [path.read_bytes() for path in sorted(options.files.rglob("*.jpg")) if _size(path) == options.size]
     if not files:
-        parser.error(f"--files: expected {options.pattern} below {options.files}, found none")
+        parser.error(f"--files: expected JPEG files of {options.size} below {options.files}, found none")
     with tempfile.TemporaryDirectory() as folder, Server(options.repository, Path(folder), [options.model]) as server:
         server.wait_until_ready()
         with _gateway(server.grpc_url, Path(folder)) as url:
             turns = asyncio.run(_compare(options.model, files, server.grpc_url, url, options.rounds))
     return _told(options.model, len(files), turns)
+
+
+def _size(path: Path) -> str:
+    with Image.open(path) as image:
+        return f"{image.width}x{image.height}"
 
 
 @contextlib.contextmanager

@@ -6,14 +6,17 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import uvicorn
 
 from gateway.access import AccessSettings, is_open
+from gateway.access.connections import BoundedHead
 from gateway.app import create_app
-from gateway.audit import AuditError
+from gateway.audit import DEFAULT_URL, AuditError
 from gateway.settings import Settings, SettingsError
 
+OWN_FOLDER = Path(".run")
 DRAIN_S = 35  # a call's own timeout, and a little more
 
 
@@ -22,6 +25,8 @@ def main(env: Mapping[str, str]) -> int:
     try:
         settings, access = Settings.from_environment(env), AccessSettings.from_environment(env)
         _check_open(settings, access, env)
+        if settings.audit == DEFAULT_URL:  # any other place is the operator's, and is there
+            OWN_FOLDER.mkdir(mode=0o700, exist_ok=True)
         app = create_app(settings, access)
     except (ValueError, OSError, AuditError) as exc:
         print(f"gateway: {exc}", file=sys.stderr)
@@ -33,6 +38,7 @@ def main(env: Mapping[str, str]) -> int:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=BoundedHead,
             host=settings.host,
             port=settings.port,
             access_log=False,  # paths may hold what a caller typed; the audit log says who asked what

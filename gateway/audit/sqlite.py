@@ -45,7 +45,6 @@ class SQLiteStore(Store):
     def _make(self) -> None:
         """A file that is there is kept. A new one is its owner's alone to read, and so are those beside it."""
         try:
-            self._path.parent.mkdir(mode=0o700, exist_ok=True)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._inode = _inode(self._path)
         except OSError as exc:

@@ -51,7 +51,7 @@ function track(label, share, text, mark) {
       "aria-label": label,
       "aria-valuemin": 0,
       "aria-valuemax": 1,
-      "aria-valuenow": value,
+      "aria-valuenow": Number(value).toFixed(6), // a screen reader knows no exponents
       "aria-valuetext": text,
     },
     el("span", { class: "fill", vars: { share: value } }),

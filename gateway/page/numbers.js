@@ -19,7 +19,11 @@ export function percent(share) {
 }
 
 /** @param {unknown} value */
-export const plain = (value) => (isNumber(value) ? PLAIN.format(value).replace("-", "−") : "not given");
+export function plain(value) {
+  if (!isNumber(value)) return "not given";
+  if (value > 0 && value < 0.0001) return "< 0.0001";
+  return PLAIN.format(value).replace("-", "−");
+}
 
 /** @param {unknown} value two places after the point, as a measurement is read */
 export const measured = (value) => (isNumber(value) ? value.toFixed(2).replace("-", "−") : "not given");

@@ -1,4 +1,4 @@
-"""The CPU image, built as a clean clone would build it, and run by compose's own rules: nothing writable, no rights."""
+"""The CPU image and the gateway's, built as from a clean clone, run by compose's rules: nothing writable, no rights."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from benchmarks.ports import free_ports
@@ -21,6 +22,7 @@ from tests.serving.live import PORTS
 
 MODEL = "chest_xray"
 IMAGE, LARGEST_BYTES = "medserve-cpu:0.1.0", 1_200_000_000
+GATEWAY_IMAGE = "medserve-gateway:0.1.0"
 GRACE_S = 45  # compose.yaml's
 READY_S = 120
 PICTURE = ROOT / "examples" / "phantom.png"
@@ -31,6 +33,7 @@ class Up:
     """The service, up."""
 
     container: str
+    gateway: str
     ports: dict[str, int]
 
     @property
@@ -47,12 +50,13 @@ class Up:
 
     def inside(self, command: str) -> str:
         """What a shell in it prints."""
-        return tried("exec", self.container, "sh", "-c", command).stdout.strip()
+        return _inside(self.container, command)
 
 
 @pytest.fixture(scope="module")
 def image() -> str:
     engine()
+    built("gateway.Dockerfile", GATEWAY_IMAGE, "PYTHON_IMAGE")
     return built("cpu.Dockerfile", IMAGE, "PYTHON_IMAGE")
 
 
@@ -69,19 +73,25 @@ def readable(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def up(image: str, readable: Path) -> Iterator[Up]:
-    ports = dict(zip(PORTS, free_ports(4), strict=True))
+    ports = dict(zip((*PORTS, "GATEWAY_PORT"), free_ports(5), strict=True))
     variables = {name: str(port) for name, port in ports.items()}
     variables |= {"MODELS": MODEL, "MEMORY": "2g", "MODEL_REPOSITORY": str(readable)}
     compose = [sys.executable, "-m", "podman_compose", "--env-file", "docker/versions.env", "-f", "docker/compose.yaml"]
     compose += ["-p", f"medserve{os.getpid()}", "--profile", "cpu"]
     run([*compose, "up", "--detach", "--no-build"], timeout_s=120, variables=variables)
     try:
-        (name,) = podman("ps", "--filter", f"name=medserve{os.getpid()}", "--format", "{{.Names}}").split()
-        found = Up(name, ports)
+        names = podman("ps", "--filter", f"name=medserve{os.getpid()}", "--format", "{{.Names}}").split()
+        (container,) = (name for name in names if "cpu" in name)
+        (door,) = (name for name in names if "gateway" in name)
+        found = Up(container, door, ports)
         _wait_until_healthy(found)
         yield found
     finally:
-        run([*compose, "down"], timeout_s=120, variables=variables)
+        run([*compose, "down", "--volumes"], timeout_s=120, variables=variables)
+
+
+def _inside(container: str, command: str) -> str:
+    return tried("exec", container, "sh", "-c", command).stdout.strip()
 
 
 def _wait_until_healthy(service: Up) -> None:
@@ -138,6 +148,25 @@ def test_it_answers_a_real_film(up: Up, sample_data) -> None:
         answer = client.predict(MODEL, image=film)
     assert answer.report is not None
     assert answer.heatmaps["image"].shape == (7, 7)
+
+
+def test_the_gateway_answers_a_real_film_without_any_right(up: Up, sample_data) -> None:
+    host = json.loads(podman("inspect", up.gateway))[0]["HostConfig"]
+    assert host["ReadonlyRootfs"]
+    assert host["Memory"] == 1 << 30
+    status = dict(
+        line.split(":\t", 1) for line in _inside(up.gateway, "cat /proc/1/status").splitlines() if ":\t" in line
+    )
+    assert status["Uid"].split() == ["1000"] * 4
+    assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
+    assert "Read-only" in _inside(up.gateway, "touch /opt/x 2>&1")
+    assert tried("healthcheck", "run", up.gateway).returncode == 0
+    film = sample_data.files("cxr")[0].path
+    url = f"http://127.0.0.1:{up.ports['GATEWAY_PORT']}"
+    answer = httpx.post(f"{url}/predict/{MODEL}", files={"file": film.read_bytes()}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    assert httpx.get(f"{url}/health", timeout=30).json()["ready"]
+    assert "1:" in _inside(up.gateway, "medserve audit verify")
 
 
 def test_everyone_who_is_there_is_answered_before_it_stops(up: Up) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway.access import AccessSettings, bodies
 from gateway.access.middleware import AccessMiddleware
@@ -231,3 +232,35 @@ def test_a_refused_body_never_reaches_a_second_request(url: str) -> None:
         assert asking.answer()[0] == 413
     except ConnectionError:  # it was closed over what was sent
         asking.socket.close()
+
+
+@pytest.mark.parametrize("catches", [True, False])
+def test_what_an_application_says_to_a_refused_body_is_dropped(catches: bool) -> None:
+    """One answer goes out, and it is ours, also where the application takes the failure for its own."""
+    sent: list[dict] = []
+
+    async def application(scope: dict, receive: Callable, send: Callable) -> None:
+        try:
+            while True:
+                await receive()
+        except Exception:
+            if not catches:
+                raise
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"theirs"})
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": b"x" * 60, "more_body": True}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/x", "headers": [(b"transfer-encoding", b"chunked")]}
+    app = AccessMiddleware(application, AccessSettings(max_body_bytes=100), CollectorRegistry())
+    asyncio.run(app(scope, receive, send))
+    assert [(one["type"], one.get("status")) for one in sent] == [
+        ("http.response.start", 413),
+        ("http.response.body", None),
+    ]
+    assert b"too_large" in sent[1]["body"]
+    assert app._limits._bytes == 0

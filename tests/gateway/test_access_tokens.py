@@ -27,6 +27,16 @@ from gateway.access.tokens import Tokens
 from tests.gateway.access_issuer import AUDIENCE, PRIVATE, TestIssuer, issuing, jwk
 from tests.gateway.access_walk import SECRET, Door, answered_without_a_key, door, key, serving
 
+SENTENCES = {
+    "failing": "status 200",
+    "gone": "connection",
+    "rubbish": "JSON object",
+    "empty": "discovery document",
+    "huge": "at most",
+    "other issuer": "another issuer",
+    "redirect": "jwks_uri",
+    "unsafe": "jwks_uri",
+}
 OTHER_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -202,7 +212,10 @@ def test_forged_tokens(issuer: TestIssuer, made: Callable[..., Tokens]) -> None:
 def test_which_keys_of_a_jwks_are_used() -> None:
     weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     p384 = ec.generate_private_key(ec.SECP384R1())
-    private = json.loads(jwt.get_algorithm_by_name("RS256").to_jwk(OTHER_RSA)) | {"kid": "private"}
+    private = json.loads(jwt.get_algorithm_by_name("RS256").to_jwk(OTHER_RSA)) | {
+        "kid": "private",
+        "key_ops": ["verify"],
+    }
     junk: list[Any] = [
         None,
         1,
@@ -332,6 +345,7 @@ def test_a_failing_issuer_keeps_the_known_keys(issuer: TestIssuer, made: Callabl
             assert await tokens.find(issuer.token("RS256", "unknown", OTHER_RSA)) is None
         assert tokens.failures() > 0
         assert len(tokens.said) == 1
+        assert SENTENCES[trouble] in tokens.said[0]
 
     asyncio.run(run())
 

@@ -66,19 +66,24 @@ def _asked(server: Live, folder: Path, films: list[Path], change: Picture) -> in
     """After how many requests there was an alert; None: not within WITHIN."""
     chance = random.Random(11)
     with gateway(server.grpc_url, folder) as door, door.client() as client:
-        for number in range(1, WITHIN + 1):
-            file = io.BytesIO()
-            with Image.open(chance.choice(films)) as image:
-                change(image).save(file, "PNG")
-            client.post(f"/predict/{MODEL}", files={"file": ("x.png", file.getvalue())}).raise_for_status()
-            if number % LOOKS == 0:
-                (found,) = client.get("/drift").json()["models"].values()
-                metric = f'medserve_drift_alert{{model="{MODEL}"}} {float(found["alert"])}'
-                assert metric in client.get("/metrics").text
-                if found["alert"]:
-                    assert found["reasons"]
-                    return number
+        for number in range(LOOKS, WITHIN + 1, LOOKS):
+            sent = [("file", ("x.png", _png(chance.choice(films), change))) for _ in range(LOOKS)]
+            results = client.post(f"/predict/{MODEL}/batch", files=sent).raise_for_status().json()["results"]
+            assert {one["status"] for one in results} == {200}
+            (found,) = client.get("/drift").json()["models"].values()
+            metric = f'medserve_drift_alert{{model="{MODEL}"}} {float(found["alert"])}'
+            assert metric in client.get("/metrics").text
+            if found["alert"]:
+                assert found["reasons"]
+                return number
     return None
+
+
+def _png(film: Path, change: Picture) -> bytes:
+    file = io.BytesIO()
+    with Image.open(film) as image:
+        change(image).save(file, "PNG", compress_level=1)
+    return file.getvalue()
 
 
 def _cropped(image: Image.Image) -> Image.Image:

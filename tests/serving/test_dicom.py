@@ -130,7 +130,7 @@ def test_the_command_line_says_nothing_of_the_patient_but_the_name_it_was_given(
     from medserve.cli import main
 
     named = tmp_path / "DOE_PLANTED.dcm"
-    named.write_bytes(_planted("chest_xray"))
+    named.write_bytes(planted_file("chest_xray"))
     assert main(["predict", "chest_xray", str(named), "--json", "--url", triton.grpc_url]) == 0
     printed = capsys.readouterr()
     said = (printed.out + printed.err).replace(str(named), "")
