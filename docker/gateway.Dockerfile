@@ -15,6 +15,11 @@ RUN python -m venv /opt/medserve \
     && /opt/medserve/bin/pip uninstall --yes pip
 
 FROM ${PYTHON_IMAGE}
+# RDKit draws molecules with Cairo, which is linked against them. Debian keeps one version of each: the one without holes.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libxext6 libxrender1 \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=install /opt/medserve /opt/medserve
 # The audit log's place where it is SQLite: a volume takes its owner from here.
 RUN install --directory --owner=1000 --group=1000 --mode=0700 /var/lib/medserve

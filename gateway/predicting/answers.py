@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import math
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from gateway.predicting.drawing import overlay, picture_png, structure
 from medserve import Description, Prediction
+
+_log = logging.getLogger(__name__)
 
 
 class Heatmap(StrEnum):
@@ -55,7 +58,11 @@ def pictures(
     """
     drawn = {name: _data("image/png", picture_png(pixels)) for name, pixels in seen.items()}
     texts = [each.name for each in described.inputs if not each.pixels and each.name in sent]
-    return drawn | {name: _data("image/svg+xml", structure(sent[name])) for name in texts}
+    try:
+        return drawn | {name: _data("image/svg+xml", structure(sent[name])) for name in texts}
+    except ImportError as exc:  # the answer is there, drawn or not
+        _log.warning("no molecule is drawn: %s. Install libxrender1 and libxext6.", exc)
+        return drawn
 
 
 def overlays(prediction: Prediction, seen: Mapping[str, NDArray[np.uint8]]) -> dict[str, str]:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from rdkit import Chem, rdBase
 from rdkit.Chem import Descriptors, rdMolDescriptors
-from rdkit.Chem.Draw import rdMolDraw2D
 
 from medserve import Prediction
 
@@ -35,7 +34,13 @@ def _written(image: Image.Image) -> bytes:
 
 
 def structure(smiles: bytes) -> bytes:
-    """An SVG of a molecule that the server has answered for."""
+    """An SVG of a molecule that the server has answered for.
+
+    Raises:
+        ImportError: libXrender and libXext are not installed, which RDKit's own drawing is linked against.
+    """
+    from rdkit.Chem.Draw import rdMolDraw2D
+
     drawer = rdMolDraw2D.MolDraw2DSVG(SIDE, SIDE)
     options: Any = drawer.drawOptions()
     options.clearBackground = False

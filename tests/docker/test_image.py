@@ -167,6 +167,8 @@ def test_the_gateway_answers_a_real_film_without_any_right(up: Up, sample_data) 
     assert answer.status_code == 200, answer.text
     assert httpx.get(f"{url}/health", timeout=30).json()["ready"]
     assert "1:" in _inside(up.gateway, "medserve audit verify")
+    drawn = "from gateway.predicting.drawing import structure; print(structure(b'CCO')[-7:])"
+    assert _inside(up.gateway, f'python -c "{drawn}"') == "b'</svg>\\n'"
 
 
 def test_everyone_who_is_there_is_answered_before_it_stops(up: Up) -> None:
