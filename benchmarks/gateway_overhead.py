@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import psutil
 from PIL import Image
 
 from benchmarks.live import Server
@@ -44,11 +45,13 @@ class Turn:
         seconds: of each answer.
         wrong: answers that are not the server's own.
         failed: calls without one.
+        answered: all answers, those before and after the measured seconds too.
     """
 
     seconds: list[float] = field(default_factory=list)
     wrong: int = 0
     failed: int = 0
+    answered: int = 0
 
     @property
     def per_s(self) -> float:
@@ -73,8 +76,10 @@ def main() -> int:
         parser.error(f"--files: expected JPEG files of {options.size} below {options.files}, found none")
     with tempfile.TemporaryDirectory() as folder, Server(options.repository, Path(folder), [options.model]) as server:
         server.wait_until_ready()
-        with _gateway(server.grpc_url, Path(folder)) as url:
-            turns = asyncio.run(_compare(options.model, files, server.grpc_url, url, options.rounds))
+        with _gateway(server.grpc_url, Path(folder)) as (url, process):
+            turns, cpu_s = asyncio.run(_compare(options.model, files, server.grpc_url, url, options.rounds, process))
+    answers = sum(turn.answered for turn in turns["gateway"])
+    print(f"{cpu_s / max(answers, 1) * 1e3:.1f} ms of CPU in the gateway for each answer")
     return _told(options.model, len(files), turns)
 
 
@@ -84,18 +89,21 @@ def _size(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _gateway(server: str, folder: Path) -> Iterator[str]:
+def _gateway(server: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     (port,) = free_ports(1)
     own = {"GATEWAY_SERVER": server, "GATEWAY_PORT": str(port), "AUDIT_URL": f"sqlite:///{folder}/audit.sqlite3"}
     process = subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | own)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait(TIMEOUT_S)
 
 
-async def _compare(model: str, files: list[bytes], server: str, url: str, rounds: int) -> dict[str, list[Turn]]:
+async def _compare(
+    model: str, files: list[bytes], server: str, url: str, rounds: int, process: psutil.Process
+) -> tuple[dict[str, list[Turn]], float]:
+    """(turns by way, CPU seconds that the gateway took for them)."""
     with Client(server) as client:
         (name,) = (each.name for each in client.describe(model).inputs)
         right = {content: client.predict(model, {name: content}, timeout_s=TIMEOUT_S).prediction for content in files}
@@ -117,12 +125,18 @@ async def _compare(model: str, files: list[bytes], server: str, url: str, rounds
                 return (await said.json())["prediction"]
 
         await _wait(session, url)
+        before_s = _cpu_s(process)
         ways: dict[str, Ask] = {"direct": by_grpc, "gateway": by_gateway}
         turns: dict[str, list[Turn]] = {way: [] for way in ways}
         for number in range(rounds):
             for way in list(ways) if number % 2 else list(reversed(ways)):
                 turns[way].append(await _turn(ways[way], files, right))
-        return turns
+        return turns, _cpu_s(process) - before_s
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 async def _wait(session: aiohttp.ClientSession, url: str) -> None:
@@ -150,6 +164,7 @@ async def _turn(ask: Ask, files: list[bytes], right: Mapping[bytes, object]) -> 
                 turn.failed += 1
                 continue
             ended = time.perf_counter() - began
+            turn.answered += 1
             if WARM_S <= ended <= WARM_S + TURN_S:
                 turn.seconds.append(began + ended - started)
                 turn.wrong += found != right[content]
