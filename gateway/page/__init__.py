@@ -13,6 +13,8 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from gateway.access.headers import CONTENT_SECURITY_POLICY
+
 FOLDER = Path(__file__).resolve().parent
 
 # Nothing else of the folder is served, this module least of all. Not asked of the system, which may say otherwise.
@@ -22,11 +24,6 @@ MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# Everything is the page's own. `style.setProperty` of a script is allowed by it, a style attribute is not.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-)
 
 
 class _PageFiles(StaticFiles):
