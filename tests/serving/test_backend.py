@@ -107,7 +107,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
         triton.wait_until_ready(["types", "unbatched", "batched"], lambda _: None)
         yield address
     finally:
-        triton.drain()
+        triton.drain(30)
         clean_up(runtime, tag)
 
 
