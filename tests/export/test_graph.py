@@ -17,7 +17,7 @@ from export.nets.gcn import DenseGCN, SolubilityEnsemble, SolubilityGCN
 from export.references import normalised, reference
 from export.samples import MOLECULES, generated, net_inputs
 from export.spec import ModelSpec
-from preprocess.molecule import ATOM_FEATURES, molecules_to_graphs
+from preprocess.molecule import ATOM_FEATURES
 from tests.conftest import SampleData
 from tests.specs import affordable_specs
 
@@ -206,17 +206,21 @@ def test_fusion_sees_what_was_sent_and_nothing_else() -> None:
     assert ((got["survival_risk"] >= 0) & (got["survival_risk"] <= 1)).all()
 
 
+def _graphs(*smiles: bytes) -> dict[str, np.ndarray]:
+    return net_inputs(all_specs()["solubility"].step, list(smiles))
+
+
 @pytest.mark.parametrize("pool", ["mean", "sum"])
 def test_the_dense_gcn_is_pytorch_geometrics(pool: str) -> None:
     spec = all_specs()["solubility"]
     net = settle(SolubilityEnsemble(3, pool, half_width=(0.5, 2.0)))
-    graphs = molecules_to_graphs([smiles.encode() for smiles in MOLECULES])
+    graphs = _graphs(*(smiles.encode() for smiles in MOLECULES))
     wanted = reference(net, spec, graphs)
     got = _answers(serving_graph(net, spec), spec, graphs)
     assert all(np.abs(got[name] - wanted[name]).max() <= 2e-5 for name in ("log_s", "interval"))
     assert (np.diff(got["interval"]) > 2 * np.sqrt(0.5)).all()
     # Padding changes nothing: the same molecule in a larger bucket.
-    wide = molecules_to_graphs([MOLECULES[0].encode(), b"C" * 200])
+    wide = _graphs(MOLECULES[0].encode(), b"C" * 200)
     assert _answers(serving_graph(net, spec), spec, wide)["log_s"][0] == pytest.approx(wanted["log_s"][0], abs=2e-5)
 
 
@@ -224,7 +228,7 @@ def test_one_network_is_an_ensemble_of_one() -> None:
     net = settle(SolubilityGCN("mean"))
     ensemble = SolubilityEnsemble(1, "mean", half_width=(4.0, 0.0))
     ensemble.load_state_dict({f"members.0.{name}": value for name, value in net.state_dict().items()})
-    graphs = molecules_to_graphs([b"CCO"])
+    graphs = _graphs(b"CCO")
     with torch.no_grad():
         alone = DenseGCN(net)(*(torch.from_numpy(array) for array in graphs.values()))
     answer = _answers(serving_graph(ensemble, all_specs()["solubility"]), all_specs()["solubility"], graphs)
@@ -235,7 +239,7 @@ def test_one_network_is_an_ensemble_of_one() -> None:
 def test_atoms_of_unknown_elements_are_counted() -> None:
     assert ATOM_FEATURES[UNKNOWN_ELEMENT] == "is another element"
     spec = all_specs()["solubility"]
-    graphs = molecules_to_graphs([b"CCO", b"[Pt](Cl)(Cl)(N)N", b"*C.[He]"])
+    graphs = _graphs(b"CCO", b"[Pt](Cl)(Cl)(N)N", b"*C.[He]")
     with torch.no_grad():
         *_, summary = serving_graph(spec.build(), spec)(*(torch.from_numpy(array) for array in graphs.values()))
     assert summary[:, 2 + spec.summary_fields.index("unknown_atoms")].tolist() == [0, 1, 2]
