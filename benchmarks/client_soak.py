@@ -100,9 +100,8 @@ def main() -> int:
     failed = dict(tally.failed)
     print(f"{calls} calls: {tally.answered} answered, {tally.mistaken} with another's answer, failed: {failed}")
     print(f"server: {', '.join(server.ends)}; slowest answer {tally.slowest_s:.2f} s of {options.timeout_s:g} s")
-    print(
-        f"memory {before[0]:.1f} → {after[0]:.1f} MB (at most {GROWTH_MB} more), open files {before[1]} → {after[1]} (at most {AT_ONCE} more)"
-    )
+    print(f"memory {before[0]:.1f} → {after[0]:.1f} MB (at most {GROWTH_MB} more)")
+    print(f"open files {before[1]} → {after[1]} (at most {AT_ONCE} more)")
     fine = not tally.mistaken and tally.slowest_s < options.timeout_s + LATE_S and calls == options.calls
     fine = fine and tally.answered >= ANSWERED * calls and set(tally.failed) <= {"Unavailable", "TimedOut"}
     return 0 if fine and after[0] - before[0] <= GROWTH_MB and after[1] <= before[1] + AT_ONCE else 1
