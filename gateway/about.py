@@ -58,13 +58,14 @@ async def feedback(request: Request, prediction_id: Id, told_label: Feedback) ->
     """What somebody who knows says of an answer: feeds sensitivity and specificity, and is recorded."""
     services, caller = Services.of(request), request.state.caller
     entry = await services.audit.find(prediction_id)
-    if entry is None or not caller.may(entry.model):
+    if entry is None or entry.kind != "answer" or not caller.may(entry.model):
         raise Refused(404, "unknown_prediction", "expected the prediction_id of an answer, got another")
     described = await services.catalogue.find(entry.model)
     if told_label.label not in described.labels:
         raise Refused(422, "unknown_label", f"expected one of {', '.join(described.labels) or 'no label'}, got another")
     await services.audit.record(_feedback(entry, caller.id, told_label.label))
-    services.monitor.told(entry.model, entry.outcome, told_label.label, described.labels)
+    if not entry.route and entry.outcome in described.labels:  # not a canary's, nor one of a model that was exchanged
+        services.monitor.told(entry.model, entry.outcome, told_label.label, described.labels)
     return Response(status_code=204)
 
 

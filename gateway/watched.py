@@ -18,16 +18,13 @@ class WatchedFile(Generic[T]):
         file: is looked at when it is asked for, at most every LOOK_S.
         read: its content; raises ValueError or OSError with a sentence.
         tell: gets a sentence at each change.
-        gone: holds where the file was taken away; None: what it said before.
 
     Raises:
         ValueError, OSError: the file cannot be meant at the start.
     """
 
-    def __init__(
-        self, file: Path, read: Callable[[Path], T], tell: Callable[[str], None], gone: T | None = None
-    ) -> None:
-        self._file, self._read, self._tell, self._gone = file, read, tell, gone
+    def __init__(self, file: Path, read: Callable[[Path], T], tell: Callable[[str], None]) -> None:
+        self._file, self._read, self._tell = file, read, tell
         self._stamp = self._stamped()
         self._value = read(file)
         self._looked = time.monotonic()
@@ -45,11 +42,7 @@ class WatchedFile(Generic[T]):
         try:
             self._value = self._read(self._file)
         except (ValueError, OSError) as exc:
-            if self._gone is not None and not self._file.exists():
-                self._value = self._gone
-            self._tell(
-                f"{self._file.name}: {exc}; {'nothing' if self._value is self._gone else 'what it said before'} holds"
-            )
+            self._tell(f"{self._file.name}: {exc}; what it said before holds")
         else:
             self._tell(f"{self._file.name}: read again")
 

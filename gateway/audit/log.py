@@ -116,7 +116,9 @@ class AuditLog:
             raise LogUnavailable(f"audit log: no line was written within {self._timeout_s:g} s") from None
 
     async def find(self, prediction_id: str) -> Entry | None:
-        """The entry of the answer (or refusal, or error) of this id; None where there is none, or no more.
+        """The entry of the answer of this id, else of its refusal or error; None where there is none, or no more.
+
+        A canary that was away has left an error beside the answer.
 
         It reads the line as it stands; whether it is still what was written, `verify` tells.
 
@@ -128,11 +130,9 @@ class AuditLog:
                 kept = await asyncio.to_thread(self._store.lines_of, prediction_id)
         except TimeoutError:
             raise LogUnavailable(f"audit log: no line was read within {self._timeout_s:g} s") from None
-        for line in kept:
-            found = lines.entry(line, f"lines of prediction {prediction_id[:32]}")
-            if found.kind not in ("shadow", "feedback"):
-                return found
-        return None
+        found = [lines.entry(line, f"lines of prediction {prediction_id[:32]}") for line in kept]
+        own = [entry for entry in found if entry.kind not in ("shadow", "feedback")]
+        return next((entry for entry in own if entry.kind == "answer"), own[0] if own else None)
 
     def _end(self, thread: threading.Thread) -> None:
         with contextlib.suppress(queue.Full):

@@ -84,6 +84,10 @@ def test_a_canary_that_is_away_costs_nobody_his_answer(triton: Live, tmp_path: P
     with gateway(triton.grpc_url, tmp_path / "run", GATEWAY_ROUTES=str(file), GATEWAY_TIMEOUT_S="5") as door:
         with door.client() as client:
             answer = client.post(f"/predict/{MODEL}", json={"smiles": "CCO"})
+            told = client.post(f"/feedback/{answer.json()['prediction_id']}", json={"label": "soluble"})
+            assert (
+                told.json()["code"] == "unknown_label"
+            )  # the answer was found, not the canary's error; it has no labels
             file.write_text("[[route]]\nnonsense = 1\n", "utf-8")
             time.sleep(1.2)
             assert client.post(f"/predict/{MODEL}", json={"smiles": "CCCO"}).status_code == 200
