@@ -43,6 +43,8 @@ def recipe_digest(model: str, *, tools: Iterable[str]) -> str:
                 "figures.py",
                 "parity.py",
                 "pictures.py",
+                "item_files.py",
+                "reference_distribution.py",
                 "engines.py",
                 "variants.py",
                 "verdict.py",

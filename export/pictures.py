@@ -1,4 +1,4 @@
-"""What a model is compared and calibrated on: a folder of real files, or what `export.samples` draws."""
+"""What a model is compared and calibrated on: real items, or what `export.samples` draws."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.digest import sha256_of
 from export.figures import UNLABELLED
-from export.samples import first_step, generated_files, pictures_below
+from export.item_files import ItemFiles, items_at
+from export.samples import first_step, generated_files
 from export.spec import ModelSpec
 from preprocess.rejection import Rejected
 from preprocess.statistics import STATISTICS
@@ -34,14 +34,12 @@ class Items:
         labels: [N], index of each one's label; UNLABELLED where none is known.
         origin: see PictureSet.
         statistics: FP32 [N, k] of what was sent, in the order of the step's.
-        files: where each lies; empty where they were generated.
     """
 
     inputs: dict[str, NDArray[np.generic]]
     statistics: NDArray[np.float32]
     labels: NDArray[np.int64]
     origin: PictureSet
-    files: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -49,10 +47,10 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Real files: below `path`, in folders that may name their label.
+    """Real items: at `path`, in folders that may name their label.
 
     Args:
-        path: read with everything below it.
+        path: see `export.item_files`.
         labels: folder name → label, for folders that are not named like theirs.
     """
 
@@ -65,16 +63,14 @@ def gather(spec: ModelSpec, folder: Folder | None) -> tuple[Items, Items]:
 
     Args:
         spec: the model's declaration.
-        folder: None: generated items. So too for models that take several inputs, or no picture.
+        folder: None: generated items.
 
     Raises:
-        ValueError: no picture, or a file that the model would refuse; the message names it.
+        ValueError: no item, or one that the model would refuse; the message names it.
     """
-    if folder is None or not spec.takes_one_picture:
-        compared, calibrating = (
-            _generated(spec, 0, spec.gate.samples),
-            _generated(spec, spec.gate.samples, spec.gate.samples),
-        )
+    if folder is None:
+        count = spec.gate.samples
+        compared, calibrating = _generated(spec, 0, count), _generated(spec, count, count)
     else:
         compared, calibrating = _real(spec, folder)
     check_disjoint(compared, calibrating)
@@ -106,48 +102,47 @@ def _generated(spec: ModelSpec, first: int, count: int) -> Items:
     )
 
 
-def split(folder: Folder) -> tuple[dict[str, Path], dict[str, Path]]:
-    """(compared, calibrating) files by sha256, sorted; one of each content.
+def split(spec: ModelSpec, folder: Folder) -> tuple[dict[str, ItemFiles], dict[str, ItemFiles]]:
+    """(compared, calibrating) items by sha256, sorted; one of each content.
 
     Raises:
-        ValueError: no folder, or none in it.
+        ValueError: none at that path.
     """
-    if not folder.path.is_dir():
-        raise ValueError(f"PICTURES: expected a folder, found none at {folder.path}")
-    by_content = {sha256_of(file): file for file in reversed(pictures_below(folder.path))}
-    if not by_content:
-        raise ValueError(f"PICTURES: expected pictures below {folder.path}, found none")
-    parts: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
-    for digest, file in sorted(by_content.items()):
-        parts[int(digest[:8], 16) % CALIBRATES == 0][digest] = file
+    by_content = {item.sha256: item for item in reversed(items_at(spec, folder.path))}
+    parts: tuple[dict[str, ItemFiles], dict[str, ItemFiles]] = ({}, {})
+    for digest, item in sorted(by_content.items()):
+        parts[int(digest[:8], 16) % CALIBRATES == 0][digest] = item
     return parts
 
 
 def _real(spec: ModelSpec, folder: Folder) -> tuple[Items, Items]:
-    compared, calibrating = split(folder)
+    compared, calibrating = split(spec, folder)
     if len(compared) < FEWEST:
         raise ValueError(
-            f"PICTURES: expected at least {FEWEST} that compare below {folder.path}, got {len(compared)} beside "
+            f"PICTURES: expected at least {FEWEST} that compare at {folder.path}, got {len(compared)} beside "
             f"{len(calibrating)} that calibrate"
         )
     return _items(spec, folder, compared), _items(spec, folder, calibrating)
 
 
-def _items(spec: ModelSpec, folder: Folder, found: Mapping[str, Path]) -> Items:
-    files = tuple(found.values())
-    parts = [_decoded(spec, files[start : start + AT_ONCE]) for start in range(0, len(files), AT_ONCE)]
+def _items(spec: ModelSpec, folder: Folder, found: Mapping[str, ItemFiles]) -> Items:
+    items = list(found.values())
+    # A table's texts are small, and molecules are padded to the largest of those that are read together.
+    at_once = AT_ONCE if spec.explained else max(1, len(items))
+    parts = [_decoded(spec, items[start : start + at_once]) for start in range(0, len(items), at_once)]
     inputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-    labels = labels_of(spec, folder, files)
+    labels = labels_of(spec, folder, items)
     origin = PictureSet(source=folder.path.name, synthetic=False, sha256=tuple(found), labels=labels_digest(labels))
     statistics = inputs.pop(STATISTICS, np.empty((0, len(spec.step.statistics)))).astype(np.float32)
-    return Items(inputs=inputs, statistics=statistics, labels=labels, origin=origin, files=files)
+    return Items(inputs=inputs, statistics=statistics, labels=labels, origin=origin)
 
 
-def _decoded(spec: ModelSpec, files: Sequence[Path]) -> dict[str, NDArray[np.generic]]:
+def _decoded(spec: ModelSpec, items: Sequence[ItemFiles]) -> dict[str, NDArray[np.generic]]:
     try:
-        return first_step(spec.step, [file.read_bytes() for file in files])
+        return first_step(spec.step, *map(list, zip(*(item.read() for item in items), strict=True)))
     except Rejected as rejected:
-        raise ValueError(f"PICTURES: {files[rejected.item]}: {rejected}. Take it out, or send another.") from rejected
+        where = items[rejected.item].where
+        raise ValueError(f"PICTURES: {where}: {rejected}. Take it out, or send another.") from rejected
 
 
 def labels_digest(labels: NDArray[np.int64]) -> str:
@@ -172,10 +167,10 @@ def check_folders(specs: Iterable[ModelSpec], folders: Iterable[Folder]) -> None
         raise ValueError(f"FOLDERS: expected labels of these models, got {', '.join(unknown)}")
 
 
-def labels_of(spec: ModelSpec, folder: Folder, files: Iterable[Path]) -> NDArray[np.int64]:
-    """[N], the index of the label that each file's folder names; UNLABELLED where it names none."""
+def labels_of(spec: ModelSpec, folder: Folder, items: Iterable[ItemFiles]) -> NDArray[np.int64]:
+    """[N], the index of the label that each item's folder names; UNLABELLED where it names none."""
     own = {plain(label): index for index, label in enumerate(spec.labels)}
-    names = [file.parent.name for file in files]
+    names = [item.folder for item in items]
     return np.array([own.get(plain(folder.labels.get(name, name)), UNLABELLED) for name in names], np.int64)
 
 

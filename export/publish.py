@@ -108,9 +108,7 @@ def _other_pictures(spec: ModelSpec, card: Card, folder: Folder) -> bool:
     """Whether a comparison on this folder would be one on other pictures than the card's."""
     from export.pictures import labels_digest, labels_of, split
 
-    if not spec.takes_one_picture:
-        return False
-    compared, _ = split(folder)
+    compared, _ = split(spec, folder)
     return (tuple(compared), labels_digest(labels_of(spec, folder, compared.values()))) != (
         card.compared.sha256,
         card.compared.labels,
@@ -144,7 +142,7 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
     """
     from export import card as cards
     from export.loading import loaded_net
-    from export.reference_distribution import reference_distribution
+    from export.reference_distribution import reference_distribution, shipped_reference
     from export.variants import variants
 
     net, weights = loaded_net(spec, order.checkpoint)
@@ -162,6 +160,9 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
 
             gate_report.write(order.report / spec.name, reference, found)
         good = [variant for variant in found if variant.file and (not variant.why or order.anyway)]
+        likely = reference_distribution(spec, reference.items, reference.expected)
+        if likely is None and weights.shipped and spec.shipped:
+            likely = shipped_reference(spec.shipped)
         card = Card(
             model=spec.name,
             version=VERSION,
@@ -170,7 +171,7 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
             calibration=calibration,
             recipe=recipe_digest(spec.name, tools=[cards.tool_versions()[tool] for tool in TOOLS]),
             compared=reference.items.origin,
-            reference=reference_distribution(spec, reference.items, reference.expected),
+            reference=likely,
             artefacts={variant.name: cards.artefact(variant, anyway=order.anyway) for variant in good},
             refused={variant.name: cards.refused(variant) for variant in found if variant not in good},
         )

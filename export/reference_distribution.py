@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.artefact import WEIGHTS
 from export.pictures import Items
-from export.spec import ModelSpec
+from export.spec import ModelSpec, Shipped
 from report.reference import ReferenceDistribution
 
 QUANTILES = np.linspace(0.0, 1.0, 101)
@@ -31,10 +33,16 @@ def reference_distribution(
     return ReferenceDistribution(
         source=items.origin.source,
         items=len(items),
-        statistics={name: _quantiles(values) for name, values in statistics.items()},
-        figures={name: _quantiles(values) for name, values in _figures(spec, answers).items()},
+        statistics={name: quantiles(values) for name, values in statistics.items()},
+        figures={name: quantiles(values) for name, values in _figures(spec, answers).items()},
         labels=_shares(spec, answers),
     )
+
+
+def shipped_reference(shipped: Shipped) -> ReferenceDistribution:
+    """Of the items that the repository's own weights were trained and judged on: `export.training` wrote it."""
+    figures = json.loads((WEIGHTS / shipped.file).with_suffix(".json").read_text("utf-8"))
+    return ReferenceDistribution(**figures["reference"])
 
 
 def _figures(spec: ModelSpec, answers: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
@@ -50,7 +58,8 @@ def _shares(spec: ModelSpec, answers: Mapping[str, NDArray[np.generic]]) -> dict
     return {label: float(np.mean(predicted == index)) for index, label in enumerate(spec.labels)}
 
 
-def _quantiles(values: NDArray[np.generic]) -> tuple[float, ...]:
+def quantiles(values: NDArray[np.generic]) -> tuple[float, ...]:
+    """Of the finite ones, at QUANTILES; none of none."""
     finite = values[np.isfinite(values)]
     found = np.quantile(finite, QUANTILES) if len(finite) else []
     return tuple(float(f"{value:.{_DIGITS}g}") for value in found)

@@ -6,23 +6,26 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from gateway import examples
 from gateway.access import Caller
 from gateway.audit import Entry
 from gateway.catalogue import told
-from gateway.documentation import problems
+from gateway.documentation import JSON, TEXT, drift_schema, responses
 from gateway.refusals import Refused
 from gateway.schemas import Feedback, Health, ModelInfo
 from gateway.services import Services
 
 HEALTH_S = 5.0
 router = APIRouter()
-Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="`prediction_id` of an answer")]
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="`prediction_id` of an answer", examples=[examples.ID])]
+_NOT_READY = {"model": Health, "content": {JSON: {"example": examples.NOT_READY}}}
+_HEALTH = {**responses(examples.HEALTH), 503: _NOT_READY}
 
 
-@router.get("/health", response_model=Health, responses={503: {"model": Health}, **problems()}, tags=["server"])
+@router.get("/health", response_model=Health, responses=_HEALTH, tags=["server"])
 async def health(request: Request) -> JSONResponse:
     """200 where every model can be asked, else 503; the same body."""
     found = await Services.of(request).client.health(timeout_s=HEALTH_S)
@@ -31,21 +34,21 @@ async def health(request: Request) -> JSONResponse:
     return JSONResponse(body, 200 if ready else 503)
 
 
-@router.get("/model-info", response_model=ModelInfo, responses=problems(), tags=["server"])
-async def model_info(request: Request) -> dict[str, Any]:
+@router.get("/model-info", response_model=ModelInfo, responses=responses(examples.MODEL_INFO), tags=["server"])
+async def model_info(request: Request) -> JSONResponse:
     """Labels, inputs, limits, digests, the gate's figures and whether the weights are trained, of each model."""
     models = await Services.of(request).catalogue.models()
     caller: Caller = request.state.caller
-    return {"models": [told(described) for name, described in models.items() if caller.may(name)]}
+    return JSONResponse({"models": [told(described) for name, described in models.items() if caller.may(name)]})
 
 
-@router.get("/metrics", responses={200: {"content": {"text/plain": {}}}, **problems()}, tags=["server"])
+@router.get("/metrics", response_class=PlainTextResponse, responses=responses(examples.METRICS, TEXT), tags=["server"])
 async def metrics(request: Request) -> Response:
     """The gateway's own, for Prometheus; the server's are at its own port."""
     return Response(generate_latest(Services.of(request).registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/drift", responses=problems(), tags=["quality"])
+@router.get("/drift", responses=responses(examples.DRIFT, schema=drift_schema()), tags=["quality"])
 async def drift(request: Request) -> dict[str, Any]:
     """How the latest inputs and answers differ from those that the models were exported with."""
     services = Services.of(request)
@@ -53,7 +56,7 @@ async def drift(request: Request) -> dict[str, Any]:
     return services.monitor.state()
 
 
-@router.post("/feedback/{prediction_id}", status_code=204, responses=problems(), tags=["quality"])
+@router.post("/feedback/{prediction_id}", status_code=204, responses=responses(None), tags=["quality"])
 async def feedback(request: Request, prediction_id: Id, told_label: Feedback) -> Response:
     """What somebody who knows says of an answer: feeds sensitivity and specificity, and is recorded."""
     services, caller = Services.of(request), request.state.caller

@@ -19,6 +19,7 @@ from gateway.access.bodies import BodyRefused
 from gateway.audit import AuditLog, open_store
 from gateway.catalogue import Catalogue
 from gateway.clients import Clients
+from gateway.documentation import complete, operation_id
 from gateway.drift import Monitor
 from gateway.metrics import Metrics
 from gateway.predicting import routes
@@ -47,11 +48,13 @@ def create_app(settings: Settings, access: AccessSettings, *, transport: AsyncTr
         description="Medical models behind an NVIDIA Triton: research software, not a medical device.",
         docs_url=None,  # a page of its own, and FastAPI's is loaded from elsewhere
         redoc_url=None,
+        generate_unique_id_function=operation_id,
         lifespan=_lifespan(settings, registry, transport),
     )
     app.include_router(routes.router)
     app.include_router(about.router)
     page.mount(app)
+    complete(app)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
     return AccessMiddleware(app, access, registry, say=say)

@@ -1,15 +1,22 @@
-"""What the OpenAPI document says besides what the signatures do: bodies, problems, examples."""
+"""What the OpenAPI document says besides what the signatures do: bodies, problems, examples, keys, shapes of drift."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from gateway.problems import MEDIA_TYPE
+import msgspec
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from gateway import examples
+from gateway.drift.state import State
+from gateway.problems import MEDIA_TYPE, problem_body
 from gateway.refusals import known
 from gateway.schemas import Problem
 
+Responses = dict[int | str, dict[str, Any]]
+JSON, TEXT = "application/json", "text/plain"
 _FILE = {"type": "string", "format": "binary"}
-_EXAMPLE = {"smiles": "CCO"}
 _OF_ACCESS = {
     400: "malformed",
     401: "no_key",
@@ -18,43 +25,87 @@ _OF_ACCESS = {
     413: "too_large",
     429: "rate_limited",
 }
+_KEYS = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The same key, or an OpenID Connect token."},
+}
+_REFERENCE = "#/components/schemas/Drift{name}"
 
 
-def problems(*more: int) -> dict[int | str, dict[str, Any]]:
-    """Every problem that a route may answer."""
-    codes = {**_OF_ACCESS, **known(), **dict.fromkeys(more, "")}
-    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
-    return {status: {"description": f"a problem, such as {code}" if code else "a problem", "content": content}
-            for status, code in sorted(codes.items())}  # fmt: skip
+def responses(example: Any, media: str = JSON, **schema: Any) -> Responses:
+    """An answer, shown, and every problem that a route may answer in its place.
+
+    Args:
+        example: of the body; None: there is no body.
+        media: its type.
+        schema: of the body, where no `response_model` says it.
+    """
+    found = _problems()
+    if example is not None:
+        found[200] = {"content": {media: {"example": example, **schema}}}
+    return found
+
+
+def _problems() -> Responses:
+    schema = Problem.model_json_schema()
+    return {
+        status: {
+            "description": f"a problem, such as {code}",
+            "content": {MEDIA_TYPE: {"schema": schema, "example": problem_body(status, code, "expected …, got …")}},
+        }
+        for status, code in sorted({**_OF_ACCESS, **known()}.items())
+    }
 
 
 def item_body() -> dict[str, Any]:
     """The body of one item."""
-    texts = {"type": "object", "additionalProperties": {"type": "string"}, "example": _EXAMPLE}
+    texts = {"type": "object", "additionalProperties": {"type": "string"}}
     form = {"type": "object", "properties": {"file": _FILE}, "additionalProperties": _FILE}
-    return _body({"multipart/form-data": form, "application/json": texts})
+    return _body(form, texts, examples.SMILES)
 
 
 def items_body() -> dict[str, Any]:
     """The body of several items."""
     one = {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
-    texts = {
-        "type": "object",
-        "properties": {"items": {"type": "array", "items": one}},
-        "required": ["items"],
-        "example": {"items": ["CCO", "c1ccccc1"]},
-    }
+    texts = {"type": "object", "properties": {"items": {"type": "array", "items": one}}, "required": ["items"]}
     form = {"type": "object", "properties": {"file": {"type": "array", "items": _FILE}}, "required": ["file"]}
-    return _body({"multipart/form-data": form, "application/json": texts})
+    return _body(form, texts, examples.ITEMS)
 
 
 def file_body() -> dict[str, Any]:
     """A form with one file."""
-    form = {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}
-    return _body({"multipart/form-data": form})
+    return _body({"type": "object", "properties": {"file": _FILE}, "required": ["file"]})
 
 
-def _body(content: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "requestBody": {"content": {kind: {"schema": schema} for kind, schema in content.items()}, "required": False}
-    }
+def _body(form: dict[str, Any], texts: dict[str, Any] | None = None, example: Any = None) -> dict[str, Any]:
+    content = {"multipart/form-data": {"schema": form}}
+    if texts is not None:
+        content[JSON] = {"schema": texts, "example": example}
+    return {"requestBody": {"content": content, "required": False}}
+
+
+def drift_schema() -> dict[str, Any]:
+    """Of GET /drift, by reference."""
+    (schema,), _ = msgspec.json.schema_components((State,), ref_template=_REFERENCE)
+    return schema
+
+
+def operation_id(route: APIRoute) -> str:
+    """A name that generated clients can call a function by."""
+    return route.name
+
+
+def complete(app: FastAPI) -> None:
+    """Add to the application's document what no route can say for itself."""
+    of_routes = app.openapi
+
+    def whole() -> dict[str, Any]:
+        fresh, found = app.openapi_schema is None, of_routes()
+        if fresh:
+            _, shapes = msgspec.json.schema_components((State,), ref_template=_REFERENCE)
+            found["components"]["schemas"] |= {f"Drift{name}": shape for name, shape in shapes.items()}
+            found["components"]["securitySchemes"] = _KEYS
+            found["security"] = [{}, *({name: []} for name in _KEYS)]  # none where the gateway has no keys
+        return found
+
+    app.openapi = whole  # type: ignore[method-assign]

@@ -6,28 +6,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_PROVENANCE = {
-    "model_version": "1", "artefact": "fp32.onnx", "artefact_sha256": "0" * 64, "precision": "fp32",
-    "weights": "trained", "checkpoint_sha256": "0" * 64, "temperature": 1.3, "calibrated": True,
-    "preprocessing": "1+0123456789ab",
-}  # fmt: skip
-_ANSWER: dict[str, Any] = {
-    "prediction_id": "0" * 32, "model": "a_model", "prediction": "Pneumonia", "confidence": 0.91,
-    "probabilities": {"Normal": 0.09, "Pneumonia": 0.91}, "uncertainty": 0.44, "needs_review": False,
-    "review_reasons": [], "disclaimer": "Research software, not a medical device.",
-    "timestamp": "2026-01-01T00:00:00.000Z", "provenance": _PROVENANCE, "processing_time": 0.031,
-    "statistics": {"width": 600, "height": 450},
-}  # fmt: skip
+from gateway import examples
 
 
 class Problem(BaseModel):
     """RFC 9457."""
 
-    type: str = Field(examples=["urn:medserve:corrupt_image"])
-    title: str = Field(examples=["Unprocessable Content"])
-    status: int = Field(examples=[422])
+    type: str
+    title: str
+    status: int
     detail: str = Field(description="A sentence for people; nothing of what was sent.")
-    code: str = Field(description="For programs.", examples=["corrupt_image"])
+    code: str = Field(description="For programs.")
 
 
 class Provenance(BaseModel):
@@ -48,7 +37,7 @@ class Provenance(BaseModel):
 class Answer(BaseModel):
     """The server's report on one item; a classifier has confidence and probabilities, a regression a unit."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [_ANSWER]})
+    model_config = ConfigDict(extra="allow")
     prediction_id: str = Field(pattern="^[0-9a-f]{32}$")
     model: str
     prediction: str | float = Field(description="the label, or the number in `unit`")
@@ -102,14 +91,48 @@ class Health(BaseModel):
     reason: str
 
 
-class ModelInfo(BaseModel):
-    """Everything that the server says of its models."""
+class Input(BaseModel):
+    """One thing that a model takes."""
 
-    models: list[dict[str, Any]]
+    model_config = ConfigDict(extra="allow")
+    name: str = Field(description="the form field, or the member of the JSON object, that holds it")
+    meaning: str
+    optional: bool
+    picture: bool
+
+
+class Model(BaseModel):
+    """Everything that the server says of one model."""
+
+    model_config = ConfigDict(extra="allow")
+    name: str
+    trained: bool = Field(description="false: random weights, whose answers mean nothing")
+    task: str
+    labels: list[str] = Field(description="empty for a regression")
+    unit: str
+    inputs: list[Input]
+    outputs: list[dict[str, Any]]
+    statistics: list[str] = Field(description="names of what is told of an input")
+    aliases: list[str]
+    intended_use: str
+    limits: list[str]
+    disclaimer: str
+    claim: str = Field(description="the source project's, not checked here")
+    version: str
+    weights: dict[str, Any]
+    calibration: dict[str, Any]
+    artefacts: dict[str, Any] = Field(description="by file: digest, precision, what the gate measured of it")
+    refused: dict[str, Any] = Field(description="files that did not pass the gate, and why")
+
+
+class ModelInfo(BaseModel):
+    """Of those models that the caller may ask."""
+
+    models: list[Model]
 
 
 class Feedback(BaseModel):
     """What somebody who knows says of an answer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": examples.FEEDBACK})
     label: str = Field(min_length=1, max_length=200, description="one of the model's labels")

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from benchmarks.load.traffic import Item
 from medserve import AsyncClient, Description, Retry
 from medserve.address import Address
-from medserve.calls import Infer, Tensor
-from medserve.core import REPORT, SUMMARY, prediction
+from medserve.calls import Arrays, Infer, Tensor
+from medserve.core import REPORT, SUMMARY, outputs_of, prediction
+from medserve.items import contents
 from medserve.prediction import Prediction
+from medserve.preprocessing import first_step
 from medserve.transports import connected_async
 
 # A batch of another size rounds otherwise, and a heat map divides by its own largest value. Another item's answer is
@@ -45,7 +47,7 @@ class Caller:
         self._timeout_s, self._batch = timeout_s, batch
         self.compared = 0  # calls whose every answer was found to be its item's
         self._ask = {"files": self._files, "probabilities": self._probabilities, "tensors": self._tensors}[send]
-        self._tensor: dict[tuple[str, int], Tensor] = {}
+        self._read: dict[tuple[str, int], tuple[tuple[Tensor, ...], Arrays]] = {}
         self._known: dict[tuple[str, int], Answer] = {}
         self._items: Mapping[str, Sequence[Item]] = {}
 
@@ -62,7 +64,7 @@ class Caller:
         for model, several in items.items():
             for place, item in enumerate(several):
                 if self._ask == self._tensors:
-                    self._tensor[model, place] = await self._made(model, item)
+                    self._read[model, place] = await self._first_step(model, item)
                 self._known[model, place] = await self._ask(model, place, max(self._timeout_s, LEARN_S))
             answers = [self._known[model, place] for place in range(len(several))]
             unlike = sum(not _alike(answers[0], other) for other in answers)
@@ -111,7 +113,7 @@ class Caller:
             for name in items[0]
         )
         described = await self._client.describe(model)
-        asked = Infer(model, tensors, (*described.outputs, REPORT))
+        asked = Infer(model, tensors, outputs_of(described))
         arrays = await self._transport.send(asked, self._timeout_s)
         parts = [{name: array[at : at + 1] for name, array in arrays.items()} for at in range(len(items))]
         names = list(items[0])
@@ -125,20 +127,17 @@ class Caller:
     async def _tensors(self, model: str, place: int, timeout_s: float) -> Answer:
         """As `Client(preprocess=True)` does, with the file read beforehand."""
         started, described = time.perf_counter(), await self._client.describe(model)
-        asked = Infer(described.net, (self._tensor[model, place],), (*described.outputs, SUMMARY))
+        tensors, statistics = self._read[model, place]
+        asked = Infer(described.net, tensors, (*described.outputs, SUMMARY))
         arrays = await self._transport.send(asked, timeout_s)
         summary = Tensor.of_array(SUMMARY, arrays.pop(SUMMARY))
-        arrays |= await self._transport.send(Infer(REPORT, (summary,), (REPORT,)), timeout_s)
+        arrays |= await self._transport.send(Infer(REPORT, (summary,), (REPORT,)), timeout_s) | statistics
         names = [each.name for each in described.inputs]
         return _checked(prediction(described, arrays, names, time.perf_counter() - started), described)
 
-    async def _made(self, model: str, item: Item) -> Tensor:
-        """What the server's own first step makes of a picture."""
-        seen = await self._client.seen(model, item)
-        if len(seen) != 1:
-            raise ValueError(f"{model}: send: expected a model of one picture for tensors, got {len(seen)}")
-        (pixels,) = (each.pixels for each in (await self._client.describe(model)).inputs)
-        return Tensor.of_array(pixels, next(iter(seen.values())).transpose(2, 0, 1)[None])
+    async def _first_step(self, model: str, item: Item) -> tuple[tuple[Tensor, ...], Arrays]:
+        described = await self._client.describe(model)
+        return first_step(described, contents(model, described.optional, item))
 
 
 def _items(arrays: Mapping[str, NDArray[Any]]) -> Answer:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.task import PIXELS, PROBABILITIES, SPEC, Task
-from export.samples import step_function
+from export.samples import net_inputs
 from server.backends.onnxruntime.engine import open_engine
 from server.backends.onnxruntime.options import from_config
 
@@ -26,11 +25,10 @@ class Engine:
             options = replace(options, threads=task.threads)
         self._engine = open_engine(options)
         self._alone = threading.Lock()  # an engine is not thread-safe; some peers call from several threads
-        self._to_pixels = partial(step_function(SPEC.step), **dict(SPEC.step.arguments))
 
     def prepare(self, file: bytes) -> NDArray[np.generic]:
         """UINT8 [3, side, side] of one picture."""
-        pixels: NDArray[np.generic] = self._to_pixels([file])[PIXELS][0]
+        pixels: NDArray[np.generic] = net_inputs(SPEC.step, [file])[PIXELS][0]
         return pixels
 
     def predict(self, batch: Sequence[NDArray[np.generic]]) -> list[list[float]]:

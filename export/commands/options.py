@@ -45,7 +45,9 @@ def add_checkpoints(parser: ArgumentParser) -> None:
 def add_pictures(parser: ArgumentParser) -> None:
     """--pictures."""
     parser.add_argument(
-        "--pictures", default=variable("PICTURES", ""), help="real ones to compare and calibrate on: NAME=DIR,… or DIR"
+        "--pictures",
+        default=variable("PICTURES", ""),
+        help="real ones to compare and calibrate on: NAME=DIR,… or DIR, of molecules NAME=TABLE.csv",
     )
 
 
@@ -74,8 +76,8 @@ def checkpoint_of(spec: ModelSpec, given: Sources) -> Path | None:
 
 
 def pictures_of(spec: ModelSpec, given: Sources, labels: Mapping[str, str]) -> Folder | None:
-    """The model's pictures; None where none were given."""
-    folder = given.explicit.get(spec.name, given.folder)
+    """The model's items; None where none were given. A folder for all is of pictures that are sent one by one."""
+    folder = given.explicit.get(spec.name, given.folder if spec.takes_one_picture else None)
     if folder is None:
         return None
     from export.pictures import Folder

@@ -19,6 +19,7 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 from export.training.descriptors import described
 from preprocess.molecule import molecules_to_graphs
 from preprocess.rejection import Rejected
+from preprocess.statistics import STATISTICS
 
 SMILES = "smiles"
 TARGET = "measured log solubility in mols per litre"
@@ -39,6 +40,7 @@ class Molecule:
         canonical: RDKit's canonical SMILES without stereo and isotopes, which no feature reads.
         scaffold: Murcko scaffold's SMILES without stereo; empty for a molecule without rings.
         descriptors: see `export.training.descriptors`; for training alone.
+        statistics: FP32 [k], see `preprocess.statistics`: what callers' molecules are compared with.
     """
 
     atoms: NDArray[np.float32]
@@ -47,6 +49,7 @@ class Molecule:
     canonical: str
     scaffold: str
     descriptors: tuple[float, ...]
+    statistics: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ def _molecule(smiles: str, target: str) -> Molecule:
         canonical=Chem.MolToSmiles(parsed, isomericSmiles=False),
         scaffold=MurckoScaffold.MurckoScaffoldSmiles(mol=parsed, includeChirality=False),
         descriptors=described(parsed),
+        statistics=graph[STATISTICS][0].astype(np.float32),
     )
 
 

@@ -21,6 +21,7 @@ from export.training.esol import Table
 from export.training.evaluate import over_splits, rounded
 from export.training.experiment import Outcome
 from export.training.interval import LEVEL
+from export.training.reference import reference
 from export.training.splits import FRACTIONS, groups, rows_in_groups
 from export.training.train import Recipe
 
@@ -64,6 +65,7 @@ def figures_of(csv: Path, table: Table, recipe: Recipe, outcomes: Sequence[Outco
         "over_random_splits": {kind: over_splits([test[kind] for test in tests]) for kind in tests[0]},
         "scaffold_split": by_scaffold,
         "shipped": {"random_split": 0, "trained_on": "its training part alone"},
+        "reference": asdict(reference(csv.name, table.molecules, outcomes[0].ensemble)),
     }
 
 

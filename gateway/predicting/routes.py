@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse
 
+from gateway import examples
 from gateway.access import Caller
-from gateway.documentation import file_body, item_body, items_body, problems
+from gateway.documentation import file_body, item_body, items_body, responses
 from gateway.predicting.answers import Explain, Heatmap
 from gateway.predicting.inputs import Item, many_items, one_item
 from gateway.predicting.predictor import Answered, Wanted
@@ -23,7 +24,9 @@ from medserve import Description
 AT_ONCE = 16  # items of one batch under way
 ID_HEADER = "X-Prediction-Id"
 router = APIRouter(tags=["predict"])
-Model = Annotated[str, Path(description="the model's name, see GET /model-info", examples=["a_model"], max_length=100)]
+Model = Annotated[
+    str, Path(description="the model's name, see GET /model-info", examples=[examples.MODEL], max_length=100)
+]
 
 
 def _wanted(heatmap: Heatmap = Heatmap.none, explain: Explain = Explain.none) -> Wanted:
@@ -50,11 +53,13 @@ for _name in SHAPES:  # before the route that takes any model
     router.post(
         f"/predict/{_name}",
         response_model=Answer | Results,
-        responses=problems(),
+        responses=responses(examples.OF_SOURCE[_name]),
         openapi_extra=item_body(),
-        operation_id=f"predict_{_name}",
+        operation_id=f"predict_{_name.replace('-', '_')}",
     )(_as_source(_name))
-router.post("/predict/{model}", response_model=Answer, responses=problems(), openapi_extra=item_body())(predict)
+router.post(
+    "/predict/{model}", response_model=Answer, responses=responses(examples.MOLECULE), openapi_extra=item_body()
+)(predict)
 
 
 async def _predicted(request: Request, model: str, wanted: Wanted) -> JSONResponse:
@@ -69,14 +74,21 @@ async def _predicted(request: Request, model: str, wanted: Wanted) -> JSONRespon
     return _answer(answered, {**answered.body, **source_fields(model, described, answered.prediction, answered.sent)})
 
 
-@router.post("/predict/{model}/batch", response_model=Results, responses=problems(), openapi_extra=items_body())
+@router.post(
+    "/predict/{model}/batch",
+    response_model=Results,
+    responses=responses(examples.RESULTS),
+    openapi_extra=items_body(),
+)
 async def predict_batch(request: Request, model: Model, wanted: Asked) -> JSONResponse:
     """Several items: each has an answer or a problem of its own."""
     described = await _permitted(request, model)
     return JSONResponse(await _results(request, described, model, await many_items(request, described), wanted))
 
 
-@router.post("/api/vision/analyze", response_model=Vision, responses=problems(), openapi_extra=file_body())
+@router.post(
+    "/api/vision/analyze", response_model=Vision, responses=responses(examples.VISION), openapi_extra=file_body()
+)
 async def analyze(request: Request) -> JSONResponse:
     """As the source project's front end asks: a form with one `file`; three fields and no other."""
     described = await _permitted(request, VISION)

@@ -41,7 +41,6 @@ def _items(spec: ModelSpec, sample_data: SampleData, which: slice) -> tuple[Item
             items,
             inputs={name: array[which] for name, array in items.inputs.items()},
             labels=items.labels[which],
-            files=items.files[which],
         )
         for items in found
     )

@@ -43,13 +43,15 @@ def test_no_picture_does_both(films: Path) -> None:
 def test_the_split_follows_the_content_not_the_name(films: Path, tmp_path: Path) -> None:
     for place, file in enumerate(sorted(films.rglob("*.png"))):
         (tmp_path / f"renamed{place}.png").write_bytes(file.read_bytes())
-    assert [list(part) for part in split(Folder(films, {}))] == [list(part) for part in split(Folder(tmp_path, {}))]
+    of_both = [[list(part) for part in split(SPEC, Folder(folder, {}))] for folder in (films, tmp_path)]
+    assert of_both[0] == of_both[1]
 
 
 def test_folders_name_labels(films: Path) -> None:
-    compared, _ = gather(SPEC, Folder(films, {"sick": "PNEUMONIA"}))
-    for file, label in zip(compared.files, compared.labels, strict=True):
-        assert label == {"normal": 0, "sick": 1, "other": UNLABELLED}[file.parent.name]
+    folder = Folder(films, {"sick": "PNEUMONIA"})
+    compared, _ = gather(SPEC, folder)
+    for item, label in zip(split(SPEC, folder)[0].values(), compared.labels, strict=True):
+        assert label == {"normal": 0, "sick": 1, "other": UNLABELLED}[item.folder]
 
 
 def test_generated_items_say_so() -> None:
@@ -66,7 +68,7 @@ def test_generated_items_say_so() -> None:
 def test_refusals_name_what_is_wrong(films: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a folder, found none"):
         gather(SPEC, Folder(tmp_path / "nowhere", {}))
-    with pytest.raises(ValueError, match="expected pictures below"):
+    with pytest.raises(ValueError, match="expected pictures or rows for pneumonia_cnn"):
         gather(SPEC, Folder(tmp_path, {}))
     (tmp_path / "one.png").write_bytes(picture(1))
     with pytest.raises(ValueError, match="at least 4 that compare"):

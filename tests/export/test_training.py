@@ -18,6 +18,7 @@ from export.training.esol import SMILES, TARGET, Table, TableError, read, target
 from export.training.evaluate import errors, interval_figures
 from export.training.interval import fit
 from export.training.publish import FIGURES, WEIGHTS
+from export.training.reference import reference
 from export.training.splits import at_random, by_scaffold, groups, network_view
 from export.training.train import Recipe, joined, predictions, train
 from tests.conftest import SampleData
@@ -209,3 +210,12 @@ def test_the_shipped_figures_are_those_of_the_shipped_weights(sample_data: Sampl
     assert errors(log_s, targets(tested)) == pytest.approx(figures["ensemble"], abs=1e-3)
     assert np.mean(np.abs(log_s - targets(tested)) <= half) == pytest.approx(figures["interval"]["coverage"], abs=0.01)
     assert 2 * half.mean() == pytest.approx(figures["interval"]["mean_width"], abs=1e-3)
+
+
+def test_the_shipped_reference_is_the_tables(sample_data: SampleData) -> None:
+    csv = sample_data.folder / "data" / "esol" / "delaney-processed.csv"
+    said = json.loads((SHIPPED / FIGURES).read_text())["reference"]
+    found = reference(csv.name, read(csv).molecules, _loaded(SHIPPED))
+    assert (said["source"], said["items"], said["labels"]) == (found.source, found.items, {})
+    assert said["statistics"] == {name: pytest.approx(list(each), abs=1e-3) for name, each in found.statistics.items()}
+    assert said["figures"] == {name: pytest.approx(list(each), abs=1e-3) for name, each in found.figures.items()}

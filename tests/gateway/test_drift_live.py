@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import random
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from PIL import Image, ImageOps
 from export.models import all_specs
 from export.pictures import Items
 from export.reference_distribution import reference_distribution
+from export.samples import picture
 from medserve import Client
 from report.card import FILENAME, Card
 from report.comparison import PictureSet
@@ -121,10 +123,29 @@ def test_pictures_of_skin_raise_the_alert(server: Live, sample_data: SampleData,
     assert after is not None
 
 
+def test_molecules_are_compared_with_the_table_that_was_learnt(
+    triton: Live, sample_data: SampleData, tmp_path: Path
+) -> None:
+    """With the shipped weights, as they are exported by default."""
+    with (sample_data.folder / "data" / "esol" / "delaney-processed.csv").open(newline="") as table:
+        rows = [*csv.DictReader(table)]
+    ordinary = [row["smiles"] for row in rows]
+    heavy = [row["smiles"] for row in rows if float(row["Molecular Weight"]) > 300]
+    chance = random.Random(3)
+    for kind, smiles, alert in (("ordinary", ordinary, False), ("heavy", heavy, True)):
+        with gateway(triton.grpc_url, tmp_path / kind) as door, door.client() as client:
+            for _ in range(WITHIN // LOOKS):
+                sent = {"items": chance.sample(smiles, LOOKS)}
+                client.post("/predict/solubility/batch", json=sent).raise_for_status()
+            found = client.get("/drift").json()["models"]["solubility"]
+        assert found["reference"] == "delaney-processed.csv"
+        assert found["alert"] is alert, (kind, found)
+
+
 def test_a_model_without_a_reference_says_so(triton: Live, tmp_path: Path) -> None:
     with gateway(triton.grpc_url, tmp_path) as door:
-        httpx.post(f"{door.url}/predict/solubility", json={"smiles": "CCO"}).raise_for_status()
-        found = httpx.get(f"{door.url}/drift").json()["models"]["solubility"]
+        httpx.post(f"{door.url}/predict/{MODEL}", files={"file": ("x.png", picture(1))}).raise_for_status()
+        found = httpx.get(f"{door.url}/drift").json()["models"][MODEL]
     assert found["reference"] is None
     assert not found["alert"]
     assert found["notes"]

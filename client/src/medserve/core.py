@@ -107,8 +107,7 @@ class Core:
             arrays = yield from self._in_two(described, sent, deadline)
         else:
             tensors = tuple(Tensor.of_bytes(name, content) for name, content in sent.items())
-            wanted = (*described.outputs, *([STATISTICS] if described.statistics else ()), REPORT)
-            arrays = yield from self._asked(Infer(model, tensors, wanted), deadline)
+            arrays = yield from self._asked(Infer(model, tensors, outputs_of(described)), deadline)
         return prediction(described, arrays, [name for name, content in sent.items() if content], deadline.elapsed_s)
 
     def _in_two(self, described: Description, sent: Mapping[str, bytes], deadline: Deadline) -> Procedure[Arrays]:
@@ -241,6 +240,11 @@ def _read(described: Description, given: Mapping[str, Sendable]) -> Procedure[di
         return contents(described.name, described.optional, given)
     found: dict[str, bytes] = yield Work(lambda: contents(described.name, described.optional, given))
     return found
+
+
+def outputs_of(described: Description) -> tuple[str, ...]:
+    """What the model that takes files is asked for: all that a `prediction` is made of."""
+    return (*described.outputs, *([STATISTICS] if described.statistics else ()), REPORT)
 
 
 def prediction(described: Description, arrays: Arrays, sent: Sequence[str], seconds: float) -> Prediction:
