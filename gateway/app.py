@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -66,8 +67,8 @@ def _lifespan(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         versions = WatchedFile(settings.routes, read_routes, say) if settings.routes else None
-        client = AsyncClient(settings.server, timeout_s=settings.timeout_s, transport=transport)
-        clients = Clients(client, settings.timeout_s)
+        client = _connected(settings, settings.server, transport)
+        clients = Clients(client, partial(_connected, settings))
         monitor = Monitor(settings.window, registry)
         audit = AuditLog(open_store(settings.audit, key=settings.audit_key))
         await audit.start()
@@ -89,6 +90,10 @@ def _lifespan(
             await clients.close()
 
     return lifespan
+
+
+def _connected(settings: Settings, url: str, transport: AsyncTransport | None = None) -> AsyncClient:
+    return AsyncClient(url, timeout_s=settings.timeout_s, tls=settings.tls(url), transport=transport)
 
 
 async def _refused(_request: Request, exc: Exception) -> Response:

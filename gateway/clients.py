@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from gateway.versions import Route
 from medserve import AsyncClient
@@ -13,11 +14,11 @@ class Clients:
 
     Args:
         own: of the gateway's own server.
-        timeout_s: of each call to another one.
+        connect: makes one of another URL.
     """
 
-    def __init__(self, own: AsyncClient, timeout_s: float) -> None:
-        self._own, self._timeout_s = own, timeout_s
+    def __init__(self, own: AsyncClient, connect: Callable[[str], AsyncClient]) -> None:
+        self._own, self._connect = own, connect
         self._others: dict[str, AsyncClient] = {}
 
     def of(self, route: Route) -> AsyncClient:
@@ -25,7 +26,7 @@ class Clients:
         if route.own:
             return self._own
         if route.url not in self._others:
-            self._others[route.url] = AsyncClient(route.url, timeout_s=self._timeout_s)
+            self._others[route.url] = self._connect(route.url)
         return self._others[route.url]
 
     async def close(self) -> None:

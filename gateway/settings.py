@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.audit import DEFAULT_URL, chain_key
+from medserve import TLS
 
 
 class SettingsError(ValueError):
@@ -20,6 +21,8 @@ class Settings:
 
     Args:
         server: URL of the server that it stands before.
+        server_ca: PEM file of the authority that signed its certificate, and other versions' servers'; None: those that
+            this machine trusts.
         host, port: where it listens.
         timeout_s: of a call to the server.
         audit: URL of the audit log's database.
@@ -30,6 +33,7 @@ class Settings:
     """
 
     server: str = "grpc://127.0.0.1:8001"
+    server_ca: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8080
     timeout_s: float = 30.0
@@ -42,8 +46,10 @@ class Settings:
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Settings:
         """Raises SettingsError: the variable, what was expected, what came."""
+        server = env.get("GATEWAY_SERVER") or f"grpc://127.0.0.1:{_whole(env, 'GRPC_PORT', 8001, 65535)}"
         return cls(
-            server=env.get("GATEWAY_SERVER") or f"grpc://127.0.0.1:{_whole(env, 'GRPC_PORT', 8001, 65535)}",
+            server=server,
+            server_ca=_authority(env, server),
             host=_host(env),
             port=_whole(env, "GATEWAY_PORT", 8080, 65535),
             timeout_s=_seconds(env, "GATEWAY_TIMEOUT_S", 30.0),
@@ -54,10 +60,31 @@ class Settings:
             window=_whole(env, "GATEWAY_DRIFT_WINDOW", 200, 100_000),
         )
 
+    def tls(self, url: str) -> TLS | None:
+        """How to know a server; None: of one that is asked in plain text, or by what this machine trusts."""
+        return TLS(ca=self.server_ca) if self.server_ca and _is_encrypted(url) else None
+
     @property
     def remote(self) -> bool:
         """Whether others than this machine can reach it."""
         return not ipaddress.ip_address(self.host).is_loopback
+
+
+def _authority(env: Mapping[str, str], server: str) -> Path | None:
+    given = env.get("GATEWAY_SERVER_CA")
+    if not given:
+        return None
+    if not _is_encrypted(server):
+        raise SettingsError(f"GATEWAY_SERVER_CA: expected grpcs:// or https:// as GATEWAY_SERVER, got {server!r}")
+    try:
+        TLS(ca=Path(given)).context()
+    except OSError as exc:  # no such file, or no PEM
+        raise SettingsError(f"GATEWAY_SERVER_CA: expected a PEM file, got none at {given!r}") from exc
+    return Path(given)
+
+
+def _is_encrypted(url: str) -> bool:
+    return url.startswith(("grpcs://", "https://"))
 
 
 def _host(env: Mapping[str, str]) -> str:

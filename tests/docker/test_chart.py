@@ -21,10 +21,11 @@ EXPECTED = {
     "default": {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap"},
     "gpu": {"Deployment", "ScaledObject", "ServiceMonitor", "PrometheusRule"},
     "mig": {"Deployment"},
+    "gateway": {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"},
     "kserve": {"ServingRuntime", "InferenceService", "ServiceMonitor", "PrometheusRule", "NetworkPolicy"},
 }
 # Ours are built by whoever deploys, and NVIDIA's registry was out of reach: tags without a digest, by name.
-UNPINNED_HERE = {"medserve-cpu:0.1.0", "medserve-gpu:0.1.0", "medserve-export:0.1.0"}
+UNPINNED_HERE = {f"medserve-{name}:0.1.0" for name in ("cpu", "gpu", "export", "gateway")}
 UNPINNED_IN_VERSIONS = {"TRITON_IMAGE", "PYTORCH_IMAGE"}
 PINNED = {"proxy": "ENVOY_IMAGE", "oci": "ORAS_IMAGE", "s3": "RCLONE_IMAGE"}
 
@@ -67,7 +68,7 @@ def test_a_manifest_with_a_fault_is_none() -> None:
     """A key that nobody knows, a type that is another, a kind that does not exist: of each object that is here."""
     gpu, kserve = rendered(VALUES["gpu"]), rendered(VALUES["kserve"])
     (deployment, *_), (scaled, *_) = kinds(gpu, "Deployment"), kinds(gpu, "ScaledObject")
-    (monitor,), (rule,) = kinds(gpu, "ServiceMonitor"), kinds(gpu, "PrometheusRule")
+    (monitor, *_), (rule,) = kinds(gpu, "ServiceMonitor"), kinds(gpu, "PrometheusRule")
     (runtime,), (service,) = kinds(kserve, "ServingRuntime"), kinds(kserve, "InferenceService")
     faulty = [
         _harmed(deployment, "spec", "template", "spec", "unknown"),
@@ -102,7 +103,8 @@ def _versions() -> dict[str, str]:
 
 def test_images_are_those_of_one_file() -> None:
     versions = _versions()
-    for file, variable in (("cpu", "PYTHON_IMAGE"), ("gpu", "TRITON_IMAGE"), ("export", "PYTORCH_IMAGE")):
+    of = {"cpu": "PYTHON_IMAGE", "gateway": "PYTHON_IMAGE", "gpu": "TRITON_IMAGE", "export": "PYTORCH_IMAGE"}
+    for file, variable in of.items():
         assert f"ARG {variable}={versions[variable]}\n" in (ROOT / "docker" / f"{file}.Dockerfile").read_text("utf-8")
     images = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))["images"]
     for image, variable in PINNED.items():

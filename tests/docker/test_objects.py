@@ -35,7 +35,7 @@ def test_a_server_is_drained_before_it_is_killed() -> None:
 def test_probes_ask_the_launcher(name: str) -> None:
     for pod in pods(rendered(VALUES[name])):
         for container in pod["spec"]["containers"]:
-            if container["name"] != "envoy":
+            if container["name"] not in ("envoy", "gateway"):
                 assert container["startupProbe"]["httpGet"] == {"path": "/ready", "port": 8003}
                 assert container["readinessProbe"]["httpGet"] == {"path": "/ready", "port": 8003}
                 assert container["livenessProbe"]["httpGet"] == {"path": "/live", "port": 8003}
@@ -195,7 +195,7 @@ def test_whoever_scales_is_not_overruled() -> None:
     assert replicas["medserve-canary"] == replicas["medserve-candidate"] == 1
     assert (scaled["medserve-l4"]["minReplicaCount"], scaled["medserve-l4"]["maxReplicaCount"]) == (2, 8)
     assert (scaled["medserve-h100"]["minReplicaCount"], scaled["medserve-h100"]["maxReplicaCount"]) == (1, 2)
-    assert replicas["medserve-proxy"] == 2
+    assert replicas["medserve-proxy"] == replicas["medserve-gateway"] == 2
     for spec in scaled.values():
         for trigger in spec["triggers"]:
             assert trigger["type"] == "prometheus"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.docker.monitoring import PROMETHEUS_CONFIG, RULES, alerts, groups, of_rules, program, recorded
-from tests.docker.tools import CHART, ROOT, rendered
+from tests.docker.tools import CHART, ROOT, kinds, rendered
 
 TESTS = sorted((RULES.parent / "tests").glob("*.yaml"))
 ALERTS = alerts()
@@ -84,9 +84,12 @@ def test_tests_of_rules_are_no_rules() -> None:
 
 def test_a_cluster_names_servers_as_compose_does() -> None:
     """Rules ask for job="medserve" and take a server's two ports for one instance."""
-    (made,) = [one for one in rendered(CHART / "ci" / "gpu-values.yaml") if one["kind"] == "ServiceMonitor"]
-    assert made["spec"]["jobLabel"] == "app.kubernetes.io/name"
-    for endpoint in made["spec"]["endpoints"]:
+    objects = kinds(rendered(CHART / "ci" / "gpu-values.yaml"), "ServiceMonitor")
+    made = {one["metadata"]["name"]: one["spec"] for one in objects}
+    assert made["medserve"]["jobLabel"] == "app.kubernetes.io/name"
+    (gateway,) = made["medserve-gateway"]["endpoints"]
+    assert {"targetLabel": "job", "replacement": "medserve-gateway"} in gateway["relabelings"]
+    for endpoint in (*made["medserve"]["endpoints"], gateway):
         assert {"sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "instance"} in endpoint["relabelings"]
 
 

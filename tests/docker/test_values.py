@@ -124,11 +124,19 @@ def test_every_value_is_described_and_every_description_is_used() -> None:
         ({"drain": {"delaySeconds": 4}}, "delaySeconds"),
         ({"networkPolicy": {"callers": [{}]}}, "callers"),
         ({"networkPolicy": {"callers": [{"podSelectors": {}}]}}, "podSelectors"),
+        ({"classes": {"gateway": DEFAULTS["classes"]["cpu"]}}, "gateway"),
+        ({"gateway": {"environment": {"GATEWAY_KEYS": "ward:0"}}}, "GATEWAY_KEYS"),
+        ({"gateway": {"environment": {"AUDIT_KEY": "0"}}}, "AUDIT_KEY"),
         ({"global": {"anything": 1}}, "global"),
     ],
 )
 def test_helm_refuses_what_the_schema_refuses(harm: dict, said: str, tmp_path: Path) -> None:
     assert said in _refusal(harm, tmp_path)
+
+
+def _gateway(**harm: object) -> dict[str, object]:
+    sound = yaml.safe_load(VALUES["gateway"].read_text("utf-8"))["gateway"]
+    return {"gateway": _merged(sound, harm)}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +160,13 @@ def test_helm_refuses_what_the_schema_refuses(harm: dict, said: str, tmp_path: P
             },
             "expected none under KServe",
         ),
+        (_gateway(keys={"secret": ""}), "expected keys.secret, or GATEWAY_OIDC_ISSUER in its environment"),
+        (_gateway(audit={"claim": ""}), "expected a secret with AUDIT_URL and AUDIT_KEY, or a claim"),
+        (_gateway(replicas=2), "gateway.replicas: expected 1"),
+        (_gateway(serverCa={"secret": "ca"}), "expected proxy.tls.secret beside it"),
+        (_gateway() | {"monitoring": {"enabled": True}}, "nobody would hear of drift"),
+        (_gateway() | {"kserve": {"enabled": True}}, "gateway.enabled: expected proxy.enabled without KServe"),
+        (_gateway() | {"proxy": {"enabled": False}}, "gateway.enabled: expected proxy.enabled without KServe"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused_with_a_sentence(harm: dict, said: str, tmp_path: Path) -> None:
