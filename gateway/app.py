@@ -66,7 +66,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        versions = WatchedFile(settings.routes, read_routes, say) if settings.routes else None
+        versions = WatchedFile(settings.routes, read_routes, _versions_changed) if settings.routes else None
         client = _connected(settings, settings.server, transport)
         clients = Clients(client, partial(_connected, settings))
         monitor = Monitor(settings.window, registry)
@@ -135,6 +135,10 @@ _HANDLERS = {
     HTTPException: _http,
     Exception: _broken,
 }
+
+
+def _versions_changed(fault: str) -> None:
+    say(fault or "GATEWAY_ROUTES: read again")
 
 
 def say(sentence: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
+from fnmatch import fnmatch
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -38,6 +40,7 @@ LAYERS = [
     {"export.models", "export.nets", "export.figures", "export.plans"},
     {"export.checkpoints", "export.graphs", "export.samples", "export.adapters", "export.sources", "export.profiles"},
     {
+        "export.item_files",
         "export.loading",
         "export.reference_distribution",
         "export.references",
@@ -178,3 +181,13 @@ def test_no_model_is_named_outside_its_room() -> None:
         if isinstance(node, ast.Constant) and node.value in names
     ]
     assert not wrong
+
+
+def test_what_the_gateway_reads_is_installed_with_it() -> None:
+    """Its image has what `pip install` copies, and no checkout."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"]
+    files = [path for path in (ROOT / "gateway").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    assert len(files) > 20
+    for path in files:
+        package = ".".join(path.relative_to(ROOT).parent.parts)
+        assert any(fnmatch(path.name, pattern) for pattern in patterns.get(package, ())), path

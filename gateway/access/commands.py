@@ -56,7 +56,7 @@ def new(
 def check(file: Annotated[Path, typer.Argument(help="as GATEWAY_KEYS_FILE names it")]) -> None:
     """Tell what a file of keys says, before it replaces another. Ends with 2 where the gateway would not take it."""
     try:
-        keys, _ = read_keys(file)
+        keys = read_keys(file)
     except (AccessError, OSError) as exc:
         _end(str(exc))
     now = datetime.now(UTC)

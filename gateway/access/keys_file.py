@@ -1,7 +1,7 @@
 """The file of keys, looked at again while the gateway runs.
 
 What happens to it             what it means
-replaced, and well             the new keys, within LOOK_S
+replaced, and well             the new keys, within a second
 replaced, and broken           the old keys stay; said once, and `medserve_gateway_keys_broken` is 1
 removed                        nobody may, until it is back
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +24,9 @@ from gateway.access.caller import Caller
 from gateway.access.errors import AccessError
 from gateway.access.keyring import Defaults, KeyRing
 from gateway.access.keys import Key, read_file
+from gateway.watched import WatchedFile
 
-LOOK_S = 1.0
 LARGEST_BYTES = 4 << 20
-# A file that was written just now may be written again without a new time: such a one is read again.
-_SETTLED_S = 2.0
-_Stamp = tuple[int, ...]
 
 
 class KeysFile:
@@ -41,51 +37,25 @@ class KeysFile:
     """
 
     def __init__(self, path: Path, defaults: Defaults, broken: Gauge, say: Callable[[str], None]) -> None:
-        self._path, self._defaults, self._broken, self._say = path, defaults, broken, say
-        self._said, self._looked = "", time.monotonic()
-        self._stamp: _Stamp | None = None
+        self._broken, self._say = broken, say
+        nobody = (KeyRing((), defaults), f"{path}: expected keys, got no file: nobody may, until there is one")
         try:
-            self._read()
+            self._ring = WatchedFile(path, lambda file: KeyRing(read_keys(file), defaults), self._tell, gone=nobody)
         except FileNotFoundError:
             raise AccessError(f"GATEWAY_KEYS_FILE: expected a file, got none at {path}") from None
 
     def find(self, secret: str, now: datetime) -> Caller | None:
         """See KeyRing."""
-        if time.monotonic() - self._looked >= LOOK_S:
-            self._look()
-        return self._ring.find(secret, now)
+        return self._ring.value().find(secret, now)
 
-    def _look(self) -> None:
-        self._looked = time.monotonic()
-        try:
-            if self._stamp is None or _stamp(os.stat(self._path)) != self._stamp:
-                self._read()
-                self._tell("", broken=False)
-        except (FileNotFoundError, NotADirectoryError):
-            self._ring, self._stamp = KeyRing((), self._defaults), None
-            self._tell(f"{self._path}: expected keys, got no file: nobody may, until there is one", broken=True)
-        except AccessError as exc:
-            self._stamp = None
-            self._tell(f"{exc}. The keys from before stay.", broken=True)
-        except OSError as exc:
-            self._stamp = None
-            self._tell(f"{self._path}: {exc.strerror}. The keys from before stay.", broken=True)
-
-    def _read(self) -> None:
-        keys, stamp = read_keys(self._path)
-        self._ring = KeyRing(keys, self._defaults)
-        self._stamp = stamp if time.time() - stamp[0] / 1e9 > _SETTLED_S else None
-
-    def _tell(self, sentence: str, *, broken: bool) -> None:
-        """Once, until it is another sentence."""
-        self._broken.set(broken)
-        if sentence and sentence != self._said:
+    def _tell(self, sentence: str) -> None:
+        self._broken.set(bool(sentence))
+        if sentence:
             self._say(sentence)
-        self._said = sentence
 
 
-def read_keys(path: Path) -> tuple[Sequence[Key], _Stamp]:
-    """What a file holds, and a stamp that is another when it holds something else.
+def read_keys(path: Path) -> Sequence[Key]:
+    """What a file holds.
 
     Raises:
         AccessError: no file of keys, or one that others than its owner can reach.
@@ -100,7 +70,7 @@ def read_keys(path: Path) -> tuple[Sequence[Key], _Stamp]:
     finally:
         os.close(descriptor)
     try:
-        return read_file(content), _stamp(found)
+        return read_file(content)
     except AccessError as exc:
         raise AccessError(f"{path}: {exc}") from None
 
@@ -116,10 +86,6 @@ def _check(path: Path, found: os.stat_result, *, read_only: bool) -> None:
             f"{path}: expected a file that only its owner can reach, got mode {stat.S_IMODE(found.st_mode):04o}. "
             "Run chmod 600 on it."
         )
-
-
-def _stamp(found: os.stat_result) -> _Stamp:
-    return found.st_mtime_ns, found.st_ino, found.st_dev, found.st_size, found.st_mode, found.st_uid
 
 
 def utc_now() -> datetime:

@@ -57,9 +57,9 @@ for _name in SHAPES:  # before the route that takes any model
         openapi_extra=item_body(),
         operation_id=f"predict_{_name.replace('-', '_')}",
     )(_as_source(_name))
-router.post(
-    "/predict/{model}", response_model=Answer, responses=responses(examples.MOLECULE), openapi_extra=item_body()
-)(predict)
+router.post("/predict/{model}", response_model=Answer, responses=responses(examples.ANSWER), openapi_extra=item_body())(
+    predict
+)
 
 
 async def _predicted(request: Request, model: str, wanted: Wanted) -> JSONResponse:

@@ -17,7 +17,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from typer.testing import CliRunner
 
-from gateway.access import AccessError, Caller, keys_file
+import gateway.watched
+from gateway.access import AccessError, Caller
 from gateway.access.commands import app
 from gateway.access.keyring import Defaults, KeyRing
 from gateway.access.keys import new_key, read_file, read_list
@@ -201,7 +202,7 @@ def test_that_test_finds_an_early_exit() -> None:
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., KeysFile]:
     """Opens the file `keys`, looked at again at each call; what it says goes to `.said`."""
-    monkeypatch.setattr(keys_file, "LOOK_S", 0.0)
+    monkeypatch.setattr(gateway.watched, "LOOK_S", 0.0)
     gauge = Gauge("broken", "x", registry=CollectorRegistry())
 
     def opened() -> KeysFile:
@@ -295,9 +296,9 @@ def test_the_file_is_looked_at_once_a_second(
 ) -> None:
     put(tmp_path, entry())
     os.utime(tmp_path / "keys", (0, 0))
-    monkeypatch.setattr(keys_file, "LOOK_S", 1.0)
-    keys, looks, stamp = watched(), [], keys_file._stamp
-    monkeypatch.setattr(keys_file, "_stamp", lambda found: looks.append(found) or stamp(found))
+    monkeypatch.setattr(gateway.watched, "LOOK_S", 1.0)
+    keys, looks, stamp = watched(), [], gateway.watched._stamp
+    monkeypatch.setattr(gateway.watched, "_stamp", lambda found: looks.append(found) or stamp(found))
     until = time.monotonic() + 1.3
     while time.monotonic() < until:
         may(keys)
@@ -336,7 +337,7 @@ def test_roots_file_is_taken_by_others_as_kubernetes_mounts_it(tmp_path: Path, m
     code = (
         "import sys, pathlib; from gateway.access.keys_file import read_keys; import os; os.setgid(0); os.setuid(1000);"
     )
-    code += f"print(len(read_keys(pathlib.Path({str(tmp_path / 'keys')!r}))[0]))"
+    code += f"print(len(read_keys(pathlib.Path({str(tmp_path / 'keys')!r}))))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode == 0) is taken, done.stderr
 
