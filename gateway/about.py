@@ -53,7 +53,8 @@ async def drift(request: Request) -> dict[str, Any]:
     """How the latest inputs and answers differ from those that the models were exported with."""
     services = Services.of(request)
     await services.catalogue.models()
-    return services.monitor.state()
+    caller: Caller = request.state.caller
+    return services.monitor.state(caller.may)
 
 
 @router.post("/feedback/{prediction_id}", status_code=204, responses=responses(None), tags=["quality"])

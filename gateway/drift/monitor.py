@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,11 +82,16 @@ class Monitor:
         """Whether a model's alert is raised; without the work of `state`."""
         return model in self._watched and self._watched[model].alert
 
-    def state(self) -> dict[str, Any]:
-        """What GET /drift answers, JSON-safe. Its shape: `gateway.drift.state.State`."""
+    def state(self, may: Callable[[str], bool] = lambda _: True) -> dict[str, Any]:
+        """What GET /drift answers, JSON-safe. Its shape: `gateway.drift.state.State`.
+
+        Args:
+            may: whether a model is told of.
+        """
         models = {
             model: summary(watched, self._feedback[model].performance() if model in self._feedback else None)
             for model, watched in sorted(self._watched.items())
+            if may(model)
         }
         found: dict[str, Any] = msgspec.to_builtins(
             state.State(

@@ -113,13 +113,14 @@ def _raw(url: str, request: bytes, pause_s: float = 0.0) -> bytes:
 
 
 def test_a_key_is_for_its_models(tmp_path: Path) -> None:
-    keys = f"ward:{DIGEST}:film:feedback other:{OTHER_DIGEST}:lesion:feedback"
+    keys = f"ward:{DIGEST}:film:feedback,drift other:{OTHER_DIGEST}:lesion:feedback"
     with running(tmp_path, GATEWAY_KEYS=keys) as url, httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client:
         answer = client.post("/predict/film", content=b"x")
         assert answer.status_code == 200
         refused = client.post("/predict/lesion", content=b"x")
         assert (refused.status_code, refused.json()["code"]) == (403, "not_this_model")
         assert [one["name"] for one in client.get("/model-info").json()["models"]] == ["film"]
+        assert set(client.get("/drift").json()["models"]) == {"film"}
         told = {"json": {"label": "well"}, "headers": {"X-API-Key": OTHER}}
         assert client.post(f"/feedback/{answer.json()['prediction_id']}", **told).status_code == 404
         assert client.post(f"/feedback/{answer.json()['prediction_id']}", json={"label": "well"}).status_code == 204
