@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import re
+from collections.abc import Collection
+
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Send
@@ -11,6 +16,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
+_PORT = re.compile(r":\d+$")
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -22,6 +28,21 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+
+
+def is_known_host(host: str, names: Collection[str]) -> bool:
+    """Whether nobody else could have made a browser take this `Host` for its own page's (DNS rebinding).
+
+    An address is nobody's name, and a name without dots is nobody's beyond this network.
+
+    Args:
+        host: with or without a port.
+        names: that the operator knows.
+    """
+    name = host.rpartition(":")[0] if _PORT.search(host) else host
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(name.strip("[]")))
+    return "." not in name or name.lower() in names or name.lower().endswith(".localhost")
 
 
 def secured(send: Send) -> Send:

@@ -19,7 +19,7 @@ from gateway.access.caller import NOBODY, Caller
 from gateway.access.callers import Callers
 from gateway.access.credentials import shown, without
 from gateway.access.errors import NotVouched
-from gateway.access.headers import secured, with_cors
+from gateway.access.headers import is_known_host, secured, with_cors
 from gateway.access.limits import BUSY_RETRY_S, Limits, Refusal
 from gateway.access.paths import is_open_path, needed_scope
 from gateway.access.settings import AccessSettings
@@ -31,6 +31,12 @@ BAD_KEY = Refusal(401, "bad_key", "expected a key that is known here and has not
 _CHALLENGES = {"no_key": 'Bearer realm="medserve"', "bad_key": 'Bearer realm="medserve", error="invalid_token"'}
 _NOT_VOUCHED = Refusal(503, "no_issuer", "Tokens cannot be checked now: their issuer was not reached.", BUSY_RETRY_S)
 _FOREIGN = Refusal(403, "foreign_page", "expected a page of GATEWAY_CORS_ORIGINS, got another site's", 0)
+_REBOUND = Refusal(
+    403,
+    "foreign_host",
+    "expected an address, a name without dots, or one of GATEWAY_HOSTS as Host where no key is asked for, got another",
+    0,
+)
 _READING = ("GET", "HEAD")
 
 
@@ -56,6 +62,7 @@ class AccessMiddleware:
         say: Callable[[str], None] | None = None,
     ) -> None:
         self._app, self._origins = app, frozenset(settings.cors_origins)
+        self._hosts = frozenset(settings.hosts)
         self._callers = Callers(settings, registry, say or _say)
         self._limits = Limits(most_at_once=settings.most_at_once, max_bytes=settings.max_bodies_bytes)
         self._bodies = BodyLimits(
@@ -105,17 +112,20 @@ class AccessMiddleware:
             return _NOT_VOUCHED
         if caller is None:
             return NO_KEY if secret is None else BAD_KEY
-        if self._callers.open and self._foreign(scope, headers):
-            return _FOREIGN
+        if self._callers.open and (refusal := self._foreign(scope, headers)) is not None:
+            return refusal
         needed = needed_scope(scope)
         if needed is not None and needed not in caller.scopes:
             return Refusal(403, "not_this_route", f"expected a key with the scope {needed}, got one without", 0)
         return caller
 
-    def _foreign(self, scope: Scope, headers: Headers) -> bool:
-        """Whether a browser says that another site's page sends this: it can reach this machine, its author cannot."""
+    def _foreign(self, scope: Scope, headers: Headers) -> Refusal | None:
+        """Whether a browser sends this for another site's page: it can reach this machine, the page's author cannot."""
+        if not is_known_host(headers.get("host", ""), self._hosts):
+            return _REBOUND
         elsewhere = headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        return elsewhere and scope["method"] not in _READING and headers.get("origin") not in self._origins
+        foreign = elsewhere and scope["method"] not in _READING and headers.get("origin") not in self._origins
+        return _FOREIGN if foreign else None
 
     async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
         self._refused.labels(refusal.code).inc()

@@ -20,6 +20,7 @@ class AccessSettings:
     """Where neither keys nor an issuer are named, everything is open.
 
     Args:
+        hosts: names that it is called by where it is open; addresses, and names without dots, need none.
         keys_file: see `keys`; looked at again while it runs.
         keys: from the environment, in its place.
         oidc_issuer, oidc_audience: of the tokens that are believed.
@@ -32,6 +33,7 @@ class AccessSettings:
         cors_origins: web pages from elsewhere that may ask, as `https://host[:port]`.
     """
 
+    hosts: tuple[str, ...] = ()
     keys_file: Path | None = None
     keys: tuple[Key, ...] = field(default=(), repr=False)
     oidc_issuer: str | None = None
@@ -55,6 +57,7 @@ class AccessSettings:
             raise AccessError("GATEWAY_KEYS, GATEWAY_KEYS_FILE: expected one of them, got both")
         issuer, audience, jwks = _issuer(env)
         found = cls(
+            hosts=tuple(name.strip().lower() for name in env.get("GATEWAY_HOSTS", "").split(",") if name.strip()),
             keys_file=Path(file) if file else None,
             keys=read_list(listed) if listed else (),
             oidc_issuer=issuer,

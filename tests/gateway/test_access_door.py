@@ -234,6 +234,26 @@ def test_where_all_is_open_other_sites_pages_are_not_let_in() -> None:
         assert httpx.get(f"{url}/metrics").status_code == 200
 
 
+def test_where_all_is_open_other_sites_names_lead_nowhere() -> None:
+    """DNS rebinding: to the browser the page and the gateway are then of one site."""
+
+    def status(url: str, host: str, **sent: str) -> int:
+        return httpx.get(f"{url}/metrics", headers={"Host": host} | sent).status_code
+
+    with serving(door(AccessSettings(hosts=("medserve.hospital.example",))).app) as url:
+        known = ("127.0.0.1:8080", "[::1]:8080", "10.0.0.7", "localhost:8080", "x.localhost", "gateway:8080")
+        for host in (*known, "medserve.hospital.example", "MedServe.Hospital.example:443"):
+            assert status(url, host) == 200, host
+        for host in ("evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.", "1.2.3", "[::1].x"):
+            assert status(url, host) == 403, host
+        refused = httpx.get(f"{url}/metrics", headers={"Host": "evil.example"})
+        assert refused.json()["code"] == "foreign_host"
+        assert "evil" not in refused.text
+    with serving(door(KEYED).app) as url:
+        assert status(url, "any.name.example", **RIGHT) == 403  # by its scope, whatever the name
+        assert httpx.get(f"{url}/model-info", headers=RIGHT | {"Host": "any.name.example"}).status_code == 200
+
+
 def test_refusals_are_counted_and_quote_nothing(capfd: pytest.CaptureFixture) -> None:
     behind = door(KEYED)
     with serving(behind.app) as url:
