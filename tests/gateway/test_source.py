@@ -93,5 +93,6 @@ def test_the_drug_as_a_query_as_json_and_as_a_list(door: Running, tmp_path: Path
     body[-1] = json.dumps({"smiles": [aspirin, "not a molecule", "CCO"]})
     status, several = _curl(door, tmp_path, "-X", "POST", "http://localhost:8000/predict/drug-properties", *body)
     assert [one["status"] for one in several["results"]] == [200, 422, 200]
-    assert several["results"][0]["answer"]["properties"] == found["properties"]
+    # Beside others its batch is another, and rounds otherwise.
+    assert several["results"][0]["answer"]["properties"] == pytest.approx(found["properties"], abs=1e-4)
     assert several["results"][1]["problem"]["code"] == "not_smiles"
