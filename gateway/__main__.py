@@ -47,7 +47,10 @@ def main(env: Mapping[str, str]) -> int:
             timeout_graceful_shutdown=DRAIN_S,
         )
     )
-    server.run()
+    try:
+        server.run()
+    except SystemExit:  # uvicorn's own way to say that it did not start; it has said why
+        return 1
     return 0 if server.started else 1
 
 

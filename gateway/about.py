@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from gateway.documentation import JSON, TEXT, drift_schema, responses
 from gateway.refusals import Refused
 from gateway.schemas import Feedback, Health, ModelInfo
 from gateway.services import Services
+from medserve import MedServeError
 
 HEALTH_S = 5.0
 router = APIRouter()
@@ -32,6 +34,9 @@ async def health(request: Request) -> JSONResponse:
     ready = found.ready and all(found.models.values())
     body = {"live": found.live, "ready": ready, "models": dict(found.models), "reason": found.reason}
     return JSONResponse(body, 200 if ready else 503)
+
+
+router.add_api_route("/health", health, methods=["HEAD"], include_in_schema=False)  # some probes ask so
 
 
 @router.get("/model-info", response_model=ModelInfo, responses=responses(examples.MODEL_INFO), tags=["server"])
@@ -52,7 +57,8 @@ async def metrics(request: Request) -> Response:
 async def drift(request: Request) -> dict[str, Any]:
     """How the latest inputs and answers differ from those that the models were exported with."""
     services = Services.of(request)
-    await services.catalogue.models()
+    with contextlib.suppress(MedServeError):  # with the server away, what was seen before is still to be told
+        await services.catalogue.models()
     caller: Caller = request.state.caller
     return services.monitor.state(caller.may)
 
@@ -69,7 +75,7 @@ async def feedback(request: Request, prediction_id: Id, told_label: Feedback) ->
         raise Refused(422, "unknown_label", f"expected one of {', '.join(described.labels) or 'no label'}, got another")
     await services.audit.record(_feedback(entry, caller.id, told_label.label))
     if not entry.route and entry.outcome in described.labels:  # not a canary's, nor one of a model that was exchanged
-        services.monitor.told(entry.model, entry.outcome, told_label.label, described.labels)
+        services.monitor.told(entry.model, prediction_id, entry.outcome, told_label.label, described.labels)
     return Response(status_code=204)
 
 

@@ -17,14 +17,16 @@ from starlette.types import ASGIApp
 from gateway import about, page
 from gateway.access import AccessMiddleware, AccessSettings
 from gateway.access.bodies import BodyRefused
-from gateway.audit import AuditLog, open_store
+from gateway.audit import AuditError, AuditLog, open_store
 from gateway.catalogue import Catalogue
 from gateway.clients import Clients
 from gateway.documentation import complete, operation_id
 from gateway.drift import Monitor
+from gateway.failures import Contained
 from gateway.metrics import Metrics
 from gateway.predicting import routes
 from gateway.predicting.predictor import Predictor
+from gateway.predicting.routes import ID_HEADER
 from gateway.refusals import Refused, refusal
 from gateway.services import Services
 from gateway.settings import Settings
@@ -49,6 +51,7 @@ def create_app(settings: Settings, access: AccessSettings, *, transport: AsyncTr
         description="Medical models behind an NVIDIA Triton: research software, not a medical device.",
         docs_url=None,  # a page of its own, and FastAPI's is loaded from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # to an address made of what the caller says that this host is called
         generate_unique_id_function=operation_id,
         lifespan=_lifespan(settings, registry, transport),
     )
@@ -58,7 +61,7 @@ def create_app(settings: Settings, access: AccessSettings, *, transport: AsyncTr
     complete(app)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    return AccessMiddleware(app, access, registry, say=say)
+    return AccessMiddleware(Contained(app, say), access, registry, say=say)
 
 
 def _lifespan(
@@ -72,7 +75,14 @@ def _lifespan(
         monitor = Monitor(settings.window, registry)
         audit = AuditLog(open_store(settings.audit, key=settings.audit_key))
         await audit.start()
-        predictor = Predictor(clients, versions.value if versions else tuple, audit, monitor, Metrics(registry))
+        predictor = Predictor(
+            clients,
+            versions.value if versions else tuple,
+            audit,
+            monitor,
+            Metrics(registry),
+            patience_s=settings.timeout_s / 3,
+        )
         app.state.services = Services(
             settings=settings,
             client=client,
@@ -96,8 +106,11 @@ def _connected(settings: Settings, url: str, transport: AsyncTransport | None = 
     return AsyncClient(url, timeout_s=settings.timeout_s, tls=settings.tls(url), transport=transport)
 
 
-async def _refused(_request: Request, exc: Exception) -> Response:
-    return refusal(exc).response()
+async def _refused(request: Request, exc: Exception) -> Response:
+    answer = refusal(exc).response()
+    if recorded := getattr(request.state, "prediction_id", ""):
+        answer.headers[ID_HEADER] = recorded
+    return answer
 
 
 async def _invalid(_request: Request, exc: Exception) -> Response:
@@ -117,11 +130,6 @@ async def _http(_request: Request, exc: Exception) -> Response:
     return answer
 
 
-async def _broken(_request: Request, exc: Exception) -> Response:
-    say(f"a route failed: {type(exc).__name__}")  # not its message, which may quote the input
-    return await _refused(_request, exc)
-
-
 async def _answered(_request: Request, _exc: Exception) -> Response:
     """The door has answered in the route's place, and lets this one go nowhere."""
     return Response(status_code=400)
@@ -131,9 +139,10 @@ _HANDLERS = {
     BodyRefused: _answered,
     Refused: _refused,
     MedServeError: _refused,
+    AuditError: _refused,
     RequestValidationError: _invalid,
     HTTPException: _http,
-    Exception: _broken,
+    Exception: _refused,  # and then raised once more: see Contained
 }
 
 

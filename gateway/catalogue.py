@@ -24,22 +24,28 @@ class Catalogue:
     def __init__(self, client: AsyncClient, refer: Callable[[str, Mapping[str, Any] | None], None]) -> None:
         self._client, self._refer = client, refer
         self._models: Mapping[str, Description] = {}
-        self._asked = float("-inf")
-        self._lock = asyncio.Lock()
+        self._told_at = float("-inf")
+        self._asking: asyncio.Task[Mapping[str, Description]] | None = None
 
     async def models(self) -> Mapping[str, Description]:
-        """All, by name.
+        """All, by name. Whoever comes while the server is asked waits for that answer, or that failure.
 
         Raises:
             MedServeError: the server cannot say; what it said before is forgotten after KEPT_S.
         """
-        async with self._lock:
-            if time.monotonic() - self._asked > KEPT_S:
-                self._models = await self._client.models()
-                self._asked = time.monotonic()
-                for name, described in self._models.items():
-                    self._refer(name, described.report.get("reference"))
+        if time.monotonic() - self._told_at <= KEPT_S:
             return self._models
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+            self._asking.add_done_callback(_seen)
+        return await asyncio.shield(self._asking)  # one caller that goes away takes nobody's answer along
+
+    async def _ask(self) -> Mapping[str, Description]:
+        self._models = await self._client.models()
+        self._told_at = time.monotonic()
+        for name, described in self._models.items():
+            self._refer(name, described.report.get("reference"))
+        return self._models
 
     async def find(self, name: str) -> Description:
         """By its own name, an alias of a source project's, or either with hyphens.
@@ -59,3 +65,9 @@ def told(described: Description) -> dict[str, Any]:
     whole = {name: value for name, value in described.report.items() if name not in _LARGE}
     inputs = [{**sent, "picture": bool(sent["pixels"])} for sent in whole.pop("inputs")]
     return {"name": described.name, "trained": described.trained, "inputs": inputs, **whole}
+
+
+def _seen(asking: asyncio.Task[Mapping[str, Description]]) -> None:
+    """A failure that nobody waits for any more is nobody's."""
+    if not asking.cancelled():
+        asking.exception()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from gateway.versions import Route
 from medserve import AsyncClient
+
+REST_S = 30.0  # for which another server is not asked that gave no answer
 
 
 class Clients:
@@ -20,6 +23,7 @@ class Clients:
     def __init__(self, own: AsyncClient, connect: Callable[[str], AsyncClient]) -> None:
         self._own, self._connect = own, connect
         self._others: dict[str, AsyncClient] = {}
+        self._rests_until: dict[tuple[str, str], float] = {}
 
     def of(self, route: Route) -> AsyncClient:
         """The one that a route is answered by."""
@@ -28,6 +32,14 @@ class Clients:
         if route.url not in self._others:
             self._others[route.url] = self._connect(route.url)
         return self._others[route.url]
+
+    def rest(self, route: Route) -> None:
+        """It gave no answer: whoever comes next shall not wait for it."""
+        self._rests_until[route.url, route.serves] = time.monotonic() + REST_S
+
+    def rests(self, route: Route) -> bool:
+        """Whether it gave no answer of late."""
+        return time.monotonic() < self._rests_until.get((route.url, route.serves), 0.0)
 
     async def close(self) -> None:
         """End them all."""

@@ -17,6 +17,7 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="A sentence for people; nothing of what was sent.")
     code: str = Field(description="For programs.")
+    prediction_id: str | None = Field(None, description="Of an item of a batch: what its refusal is recorded under.")
 
 
 class Provenance(BaseModel):

@@ -1,7 +1,7 @@
 """Which version of a model answers whom: A/B, canary and shadow by weights in a TOML file.
 
 [[route]]
-model = "a_model"            # as callers name it
+model = "a_model"            # as GET /model-info names it
 name = "canary"              # in the audit log and in metrics
 url = "grpc://other:8001"    # the server that has this version
 serves = "a_model"           # its name there, where it is another
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.audit import LONGEST, is_recordable
 from medserve import AsyncClient
 
 OWN = ""  # the name of the route to the gateway's own server
@@ -65,10 +66,18 @@ class Route:
             name for name in ("model", "name", "url", "weight") if not found.get(name) and found.get(name) != 0
         ]:
             raise RoutesError(f"{where}: expected a value for {', '.join(missing)}, got none")
+        for name, field in (("name", "route"), ("model", "model")):
+            if not is_recordable(field, found[name]):
+                raise RoutesError(
+                    f"{where}.{name}: expected printable text of {LONGEST[field]} characters at most, for the audit log"
+                )
         if not 0 <= found["weight"] <= 1:
             raise RoutesError(f"{where}.weight: expected 0 to 1, got {found['weight']}")
         AsyncClient(found["url"])  # raises ValueError of an address that is none; opens nothing
-        return cls(**(found | {"weight": float(found["weight"]), "serves": found.get("serves") or found["model"]}))
+        model = found["model"].replace("-", "_")  # callers may name it either way
+        return cls(
+            **(found | {"model": model, "weight": float(found["weight"]), "serves": found.get("serves") or model})
+        )
 
 
 def own_route(model: str) -> Route:

@@ -55,7 +55,7 @@ class WatchedFile(Generic[T]):
         try:
             self._value = self._read(self._file)
         except (ValueError, OSError) as exc:
-            sentence = f"{exc}; what it said before holds"
+            sentence = f"{str(exc).rstrip('.')}; what it said before holds"
             if self._gone is not None and isinstance(exc, (FileNotFoundError, NotADirectoryError)):
                 self._value, sentence = self._gone
         if sentence != self._said or (not sentence and stamp != self._stamp):
@@ -72,4 +72,4 @@ def _stamp(file: Path) -> _Stamp:
         found = os.stat(file)
     except OSError:
         return ()
-    return found.st_mtime_ns, found.st_ino, found.st_dev, found.st_size, found.st_mode, found.st_uid
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev, found.st_size, found.st_mode, found.st_uid

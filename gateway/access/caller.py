@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 FEEDBACK, METRICS, DRIFT = "feedback", "metrics", "drift"
@@ -31,6 +32,12 @@ class Caller:
     def may(self, model: str) -> bool:
         """Whether it may ask this model."""
         return self.models is None or model in self.models
+
+
+def models_of(names: Iterable[str]) -> frozenset[str] | None:
+    """Which models a key or a token names; None: all. Hyphens are as good as underscores, as in routes."""
+    found = frozenset(name.replace("-", "_") for name in names)
+    return None if "*" in found else found
 
 
 ANYONE = Caller(id="", scopes=SCOPES)  # where nobody is asked who he is

@@ -25,8 +25,9 @@ class BoundedHead(HttpToolsProtocol):
         self._start()
 
     def data_received(self, data: bytes) -> None:
+        waited_for = self._timer
         super().data_received(data)
-        if self._timer is None:  # the headers are whole
+        if self._timer is None or self._timer is not waited_for:  # the headers are whole, or the next ones began here
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from gateway.access.caller import Caller
+from gateway.access.caller import Caller, models_of
 from gateway.access.keys import Key
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -51,7 +51,7 @@ class KeyRing:
 def _known(key: Key, defaults: Defaults) -> _Known:
     caller = Caller(
         id=key.id,
-        models=None if "*" in key.models else frozenset(key.models),
+        models=models_of(key.models),
         scopes=frozenset(key.scopes),
         rate_per_s=key.rate_per_s or defaults.rate_per_s,
         burst=key.burst or defaults.burst,

@@ -77,6 +77,12 @@ class Limits:
         self._uses[caller.id] = use
         return None
 
+    def charge(self, caller: Caller, more: int) -> None:
+        """What was let in as one request are more: the caller's next ones wait until they are paid for."""
+        if caller.rate_per_s is not None and more > 0:
+            use = self._uses[caller.id]
+            use.full_at = max(use.full_at, self._clock()) + more / caller.rate_per_s
+
     def leave(self, caller: Caller, *, counted: bool, held_bytes: int) -> None:
         """Give the place back, and what its body took."""
         self._uses[caller.id].under_way -= 1

@@ -1,13 +1,15 @@
 """The door: every request passes here first, and most refusals are given before a byte of a body is read.
 
 The order of the questions is that of their price: headers, who, whether the route is his, how much, and only then the
-body. The application finds the caller in `request.state.caller`, and neither key nor token anywhere.
+body. The application finds the caller in `request.state.caller`, and neither key nor token anywhere; for what counts as
+more than one request it calls `request.state.charge`.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter
 from starlette.datastructures import Headers
@@ -94,7 +96,7 @@ class AccessMiddleware:
         if (refusal := self._limits.enter(found, counted=counted)) is not None:
             await self._refuse(refusal, scope, send)
             return
-        visit = _Visit(self, _inside(scope, found), receive, send)
+        visit = _Visit(self, _inside(scope, found, partial(self._limits.charge, found)), receive, send)
         try:
             await visit.run(self._app)
         finally:
@@ -158,8 +160,8 @@ class _Visit:
         self._over = True
 
 
-def _inside(scope: Scope, caller: Caller) -> Scope:
-    state = {**scope.get("state", {}), "caller": caller}
+def _inside(scope: Scope, caller: Caller, charge: Callable[[int], None]) -> Scope:
+    state = {**scope.get("state", {}), "caller": caller, "charge": charge}
     return {**scope, "headers": without(scope["headers"]), "state": state}
 
 

@@ -44,7 +44,7 @@ class AccessSettings:
     concurrency: int | None = None
     most_at_once: int = 256
     max_body_bytes: int = 96 * MIB
-    max_bodies_bytes: int = 256 * MIB
+    max_bodies_bytes: int = 128 * MIB
     min_body_bytes_per_s: int = 1024
     max_body_s: float = 120.0
     cors_origins: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class AccessSettings:
             concurrency=_whole(env, "GATEWAY_CONCURRENCY", 1, 10**6) if env.get("GATEWAY_CONCURRENCY") else None,
             most_at_once=_whole(env, "GATEWAY_MOST_AT_ONCE", 256, 10**6),
             max_body_bytes=_whole(env, "GATEWAY_MAX_BODY_BYTES", 96 * MIB, 1 << 40),
-            max_bodies_bytes=_whole(env, "GATEWAY_MAX_BODIES_BYTES", 256 * MIB, 1 << 40),
+            max_bodies_bytes=_whole(env, "GATEWAY_MAX_BODIES_BYTES", 128 * MIB, 1 << 40),
             min_body_bytes_per_s=_whole(env, "GATEWAY_MIN_BODY_BYTES_PER_S", 1024, 1 << 30),
             max_body_s=_number(env, "GATEWAY_MAX_BODY_S", 3600.0, default=120.0),
             cors_origins=_origins(env.get("GATEWAY_CORS_ORIGINS") or ""),

@@ -11,7 +11,7 @@ from typing import Any
 
 import jwt
 
-from gateway.access.caller import SCOPES, Caller
+from gateway.access.caller import SCOPES, Caller, models_of
 from gateway.access.issuer import Issuer
 from gateway.access.keyring import Defaults
 
@@ -72,11 +72,11 @@ class Tokens:
     def _caller(self, claims: dict[str, Any]) -> Caller:
         scope = claims.get("scope")
         told = scope.split(" ") if isinstance(scope, str) else []
-        models = frozenset(one.removeprefix(_MODELS) for one in told if one.startswith(_MODELS))
+        models = [one.removeprefix(_MODELS) for one in told if one.startswith(_MODELS)]
         admin = frozenset(one.removeprefix(_ADMIN) for one in told if one.startswith(_ADMIN))
         return Caller(
             id=_id(claims["sub"]),
-            models=None if "*" in models else models,
+            models=models_of(models),
             scopes=SCOPES if "*" in admin else admin & SCOPES,
             rate_per_s=self._defaults.rate_per_s,
             burst=self._defaults.burst,

@@ -59,10 +59,17 @@ class Entry:
         _expect(self.kind in KINDS, "kind", f"one of {', '.join(KINDS)}")
         _expect(isinstance(self.time, datetime) and self.time.utcoffset() == timedelta(0), "time", "a time in UTC")
         for field, longest in LONGEST.items():
-            _expect(_printable(getattr(self, field), longest), field, f"printable text of {longest} characters at most")
+            _expect(
+                is_recordable(field, getattr(self, field)), field, f"printable text of {longest} characters at most"
+            )
         _expect(self.artefact_sha256 == "" or _is(_SHA256, self.artefact_sha256), "artefact_sha256", "a SHA-256")
         _expect(_seconds(self.latency_s), "latency_s", "a number of seconds, 0 or more")
         _expect(_digests(self.input_sha256), "input_sha256", f"a tuple of at most {MOST_INPUTS} SHA-256")
+
+
+def is_recordable(field: str, value: str) -> bool:
+    """Whether an entry takes this text in a field of `LONGEST`."""
+    return _printable(value, LONGEST[field])
 
 
 def _expect(holds: bool, field: str, expected: str) -> None:

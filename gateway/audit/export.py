@@ -44,8 +44,8 @@ def export_lines(store: Store, wanted: Wanted) -> Generator[str]:
         ChainBroken: what stands there is no line.
         AuditError: the log cannot be read.
     """
-    with store.reading() as connection:
-        for row in store.rows(connection):
+    with store.reading() as connection, store.rows(connection) as rows:
+        for row in rows:
             place = f"line {row.sequence}"
             if not isinstance(row.line, str):
                 raise ChainBroken(place, "expected text, found something else")

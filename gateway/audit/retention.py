@@ -39,10 +39,11 @@ def _portion(store: Store, before: datetime) -> int:
     with store.transaction() as connection:
         head = store.head(connection, lock=True)
         last: Checked | None = None
-        for line in checked(store.rows(connection), head, store.seal):
-            if line.glance.time >= before or line.sequence - head.first >= LINES_AT_ONCE:
-                break
-            last = line
+        with store.rows(connection) as rows:
+            for line in checked(rows, head, store.seal):
+                if line.glance.time >= before or line.sequence - head.first >= LINES_AT_ONCE:
+                    break
+                last = line
         if last is None:
             return 0
         count = last.sequence - head.first + 1

@@ -141,10 +141,11 @@ class Store(ABC):
                 raise _missing(self.name, missing)
             yield connection
 
-    def rows(self, connection: Connection) -> Iterator[Any]:
+    @contextmanager
+    def rows(self, connection: Connection) -> Iterator[Iterator[Any]]:
         """All lines in their order, streamed: `sequence`, `prediction_id`, `line`, `hash`."""
         with connection.execute(ALL_LINES, execution_options={"yield_per": ROWS_AT_ONCE}) as found:
-            yield from found
+            yield iter(found)
 
     def close(self) -> None:
         """Leave the database. A store that is used again connects again."""

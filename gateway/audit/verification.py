@@ -41,11 +41,11 @@ def verify(store: Store, expect_head: str | None = None) -> Head:
     wanted = None if expect_head is None else noted(expect_head)
     if fault := store.faults():
         raise ChainBroken("database", f"{store.name} is damaged: {fault}")
-    with store.reading() as connection:
+    with store.reading() as connection, store.rows(connection) as rows:
         head = store.head(connection)
         found = wanted is None or _is(wanted, head.first - 1, head.before)
         newest: lines.Checkpoint | None = None
-        for line in checked(store.rows(connection), head, store.seal):
+        for line in checked(rows, head, store.seal):
             if line.glance.kind == lines.RETENTION:
                 newest = lines.checkpoint(line.text, f"line {line.sequence}")
             found = found or (wanted is not None and _is(wanted, line.sequence, line.hash))

@@ -63,10 +63,15 @@ class Metrics:
                 self._ks.labels(model, name).set(distance.ks)
 
     def told(
-        self, model: str, sensitivity: Mapping[str, tuple[int, int]], specificity: Mapping[str, tuple[int, int]]
+        self,
+        model: str,
+        sensitivity: Mapping[str, tuple[int, int]],
+        specificity: Mapping[str, tuple[int, int]],
+        *,
+        fresh: bool,
     ) -> None:
-        """After each radiologist's label. A label without cases has no number."""
-        self._feedback.labels(model).inc()
+        """After each radiologist's label; a correction is no fresh one. A label without cases has no number."""
+        self._feedback.labels(model).inc(fresh)
         for gauge, shares in ((self._sensitivity, sensitivity), (self._specificity, specificity)):
             for label, (right, of) in shares.items():
                 if of:

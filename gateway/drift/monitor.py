@@ -59,11 +59,12 @@ class Monitor:
         if watched.observe(observation):
             self._metrics.looked(observation.model, watched.named(), size=len(watched.window), alert=watched.alert)
 
-    def told(self, model: str, prediction: str, truth: str, labels: Sequence[str]) -> None:
-        """A radiologist's label of an answer.
+    def told(self, model: str, case: str, prediction: str, truth: str, labels: Sequence[str]) -> None:
+        """A radiologist's label of an answer; a later one of the same answer takes its place.
 
         Args:
             model: that answered.
+            case: the answer's id.
             prediction: its label.
             truth: the radiologist's.
             labels: of the model, all.
@@ -72,11 +73,11 @@ class Monitor:
             ValueError: one of them is none of the model's labels.
         """
         feedback = self._feedback.get(model) or Feedback(CASES)
-        feedback.add(prediction, truth, labels)
+        fresh = feedback.add(case, prediction, truth, labels)
         self._feedback[model] = feedback
         if model not in self._watched:
             self.refer(model, None)
-        self._metrics.told(model, feedback.sensitivity(), feedback.specificity())
+        self._metrics.told(model, feedback.sensitivity(), feedback.specificity(), fresh=fresh)
 
     def alert(self, model: str) -> bool:
         """Whether a model's alert is raised; without the work of `state`."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Sequence
 
 import gateway.drift.state as state
 
@@ -19,12 +19,18 @@ class Feedback:
     """
 
     def __init__(self, length: int) -> None:
-        self._cases: deque[tuple[str, str]] = deque(maxlen=length)
+        self._length = length
+        self._by_id: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._labels: tuple[str, ...] = ()
         self.total = 0
 
-    def add(self, prediction: str, truth: str, labels: Sequence[str]) -> None:
-        """One case.
+    def add(self, case: str, prediction: str, truth: str, labels: Sequence[str]) -> bool:
+        """One case, or a correction of one that is still kept; whether it is a new one.
+
+        Args:
+            case: the answer's id: who tells it twice tells of one patient.
+            prediction, truth: labels.
+            labels: of the model, all.
 
         Raises:
             ValueError: the model has no such label.
@@ -33,8 +39,12 @@ class Feedback:
             if label not in labels:
                 raise ValueError(f"feedback: {what}: expected one of {', '.join(labels) or 'no label'}, got another.")
         self._labels = tuple(labels)
-        self._cases.append((prediction, truth))
-        self.total += 1
+        fresh = case not in self._by_id
+        self._by_id[case] = prediction, truth
+        if len(self._by_id) > self._length:
+            self._by_id.popitem(last=False)
+        self.total += fresh
+        return fresh
 
     def sensitivity(self) -> dict[str, tuple[int, int]]:
         """By label: cases that have it, found and all."""
@@ -43,6 +53,10 @@ class Feedback:
     def specificity(self) -> dict[str, tuple[int, int]]:
         """By label: cases that do not have it, not called so and all."""
         return {label: _count(said != label for said, truth in self._cases if truth != label) for label in self._labels}
+
+    @property
+    def _cases(self) -> Collection[tuple[str, str]]:
+        return self._by_id.values()
 
     def performance(self) -> state.Performance | None:
         """With intervals; None where there is no case."""

@@ -1,17 +1,20 @@
 """What a request's body holds, as the bytes of each input: never on a disk, never under the name that it came with.
 
 multipart/form-data    a part for each input, or `file` where the model has one; other text fields are not looked at
-application/json       {"<input>": "text, base64 or data: URI"}
+application/json       {"<input>": "text, base64 or data: URI"}, or {"items": [those, or texts]}
 application/x-www-form-urlencoded, or the query   <input>=text
 anything else          the body is the file itself, where the model has one input
+
+Of a model of several inputs no other name is taken: a misspelt one would be an input that nobody looks at, and the
+answer that of the others.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
@@ -23,43 +26,47 @@ from medserve import Description
 
 FILE, ITEMS = "file", "items"
 MOST_PARTS = 1000
+MOST_COMMAS = 50_000  # of JSON: as many values are parsed at most, whatever the body's size
+_UNNAMED = b'; filename=""'
+NO_LIMIT = 1 << 40  # but the body's own
 Item = dict[str, bytes]
+Given = Item | Refused  # what a batch holds
 
 
 class _InMemory(MultiPartParser):
-    """A film belongs on no disk, under no temporary name: the body's own limit bounds the memory."""
+    """A film belongs on no disk, under no temporary name, and stays the bytes that came where it has no name."""
 
-    spool_max_size = 1 << 40
+    spool_max_size = NO_LIMIT
 
-
-async def one_item(request: Request, described: Description) -> Item:
-    """The inputs of one item, by name.
-
-    Raises:
-        Refused: nothing that the model takes, or more than it takes.
-    """
-    items = await many_items(request, described)
-    if len(items) != 1:
-        raise Refused(400, "one_item", f"expected one item, got {len(items)}. Send several to …/batch.")
-    return items[0]
+    def on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._current_part.content_disposition)
+        if b"filename" not in options:
+            self._current_part.content_disposition = bytes(self._current_part.content_disposition or b"") + _UNNAMED
+        super().on_headers_finished()
 
 
-async def many_items(request: Request, described: Description) -> list[Item]:
-    """The same of several.
+async def many_items(request: Request, described: Description) -> list[Given]:
+    """The inputs of each item, by name; a refusal in the place of one that is not what the model takes.
 
     Raises:
-        Refused: see `one_item`.
+        Refused: the whole body is nothing that can be read.
     """
     kind = parse_options_header(request.headers.get("content-type", ""))[0].decode("latin-1")
     if kind == "multipart/form-data":
-        return _of_form(described, await _form(request))
+        form = await _form(request)
+        try:
+            return _of_form(described, form)
+        finally:
+            await form.close()
     if kind == "application/x-www-form-urlencoded":
         return _of_form(described, await _urlencoded(request))
     if kind == "application/json" or kind.endswith("+json"):
         return _of_json(described, await request.body())
     if content := await request.body():
-        return [{_only(described): content}]
-    return _of_form(described, FormData(list[tuple[str, str | UploadFile]](request.query_params.multi_items())))
+        return list[Given]([{_only(described): content}])
+    names = {given.name for given in described.inputs}  # what else is there says how to answer
+    asked = [(name, value) for name, value in request.query_params.multi_items() if name in names]
+    return _of_form(described, FormData(list[tuple[str, str | UploadFile]](asked)))
 
 
 async def _form(request: Request) -> FormData:
@@ -67,8 +74,6 @@ async def _form(request: Request) -> FormData:
         request.headers,
         request.stream(),
         max_files=MOST_PARTS,
-        max_fields=MOST_PARTS,
-        max_part_size=_InMemory.spool_max_size,
     )
     try:
         return await parser.parse()
@@ -77,25 +82,23 @@ async def _form(request: Request) -> FormData:
 
 
 async def _urlencoded(request: Request) -> FormData:
+    parser = FormParser(request.headers, request.stream(), max_fields=MOST_PARTS, max_part_size=NO_LIMIT)
     try:
-        return await FormParser(request.headers, request.stream()).parse()
-    except (FormParserError, UnicodeError, ValueError) as exc:
+        return await parser.parse()
+    except (MultiPartException, FormParserError, UnicodeError, ValueError) as exc:
         raise Refused(400, "bad_form", "expected application/x-www-form-urlencoded, got another body") from exc
 
 
-def _of_form(described: Description, form: FormData) -> list[Item]:
+def _of_form(described: Description, form: FormData) -> list[Given]:
     """`file` may come several times; inputs by their own names make one item."""
-    sent: list[tuple[str, bytes]] = [(name, _content(value)) for name, value in form.multi_items()]
     names = {given.name for given in described.inputs}
-    files = [content for name, content in sent if name == FILE and FILE not in names]
-    own = [(name, content) for name, content in sent if name in names]
-    strays = [
-        name for name, value in form.multi_items() if isinstance(value, UploadFile) and name not in {*names, FILE}
-    ]
-    if strays:  # a film that nobody would read
-        raise Refused(
-            422, "unknown_field", f"expected files for {', '.join(names)} or {FILE}, got one for another field"
-        )
+    parts = form.multi_items()
+    files = [_content(value) for name, value in parts if name == FILE and FILE not in names]
+    own = [(name, _content(value)) for name, value in parts if name in names]
+    others = [(name, value) for name, value in parts if name not in {*names, FILE}]
+    _check_others(described, [name for name, _ in others])
+    if any(isinstance(value, UploadFile) and value.filename for _, value in others):  # a film that nobody would read
+        raise _unknown_field(f"files for {', '.join(names)} or {FILE}")
     if files and own:
         raise Refused(422, "unknown_field", f"expected `{FILE}` or the inputs by name, got both")
     if files:
@@ -111,17 +114,27 @@ def _content(value: UploadFile | str) -> bytes:
     return value.file.read()  # in memory: see _InMemory
 
 
-def _of_json(described: Description, body: bytes) -> list[Item]:
+def _of_json(described: Description, body: bytes) -> list[Given]:
+    if body.count(b",") > MOST_COMMAS:
+        raise Refused(413, "too_many_values", f"expected JSON of at most {MOST_COMMAS} values, got more")
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError) as exc:
+        found = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
         raise Refused(400, "bad_json", "expected JSON, got another body") from exc
-    if isinstance(found, Mapping) and isinstance(found.get(ITEMS), Sequence) and not isinstance(found[ITEMS], str):
-        return [_of_value(described, one) for one in found[ITEMS]]
+    if isinstance(found, Mapping) and isinstance(found.get(ITEMS), list):
+        return [_tried(described, one) for one in found[ITEMS]]
     names = [given.name for given in described.inputs]
     if isinstance(found, Mapping) and len(names) == 1 and isinstance(found.get(names[0]), list):
-        return [_of_value(described, one) for one in found[names[0]]]
+        return [_tried(described, one) for one in found[names[0]]]
     return [_of_value(described, found)]
+
+
+def _tried(described: Description, value: Any) -> Given:
+    """One of several: what is wrong with it is its own matter."""
+    try:
+        return _of_value(described, value)
+    except Refused as refused:
+        return refused
 
 
 def _of_value(described: Description, value: Any) -> Item:
@@ -130,10 +143,21 @@ def _of_value(described: Description, value: Any) -> Item:
     if not isinstance(value, Mapping):
         raise Refused(422, "wrong_type", "expected an object of texts, or a text, got another kind of JSON")
     names = {given.name for given in described.inputs}
+    _check_others(described, [name for name in value if name not in names])
     sent = {name: one for name, one in value.items() if name in names and one is not None}
     if any(not isinstance(one, str) for one in sent.values()):
         raise Refused(422, "wrong_type", f"expected a text for each of {', '.join(sorted(names))}, got another type")
     return _whole(described, {name: _text(one) for name, one in sent.items()})
+
+
+def _check_others(described: Description, others: Sequence[str]) -> None:
+    """Raises Refused: names beside those of several inputs, one of which may be meant by them."""
+    if others and len(described.inputs) > 1:
+        raise _unknown_field(f"no names but {', '.join(given.name for given in described.inputs)}")
+
+
+def _unknown_field(expected: str) -> Refused:
+    return Refused(422, "unknown_field", f"expected {expected}, got another field")
 
 
 def _text(value: str) -> bytes:

@@ -13,16 +13,21 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
-from gateway.audit import AuditLog, Entry
+from gateway.audit import AuditError, AuditLog, Entry
 from gateway.clients import Clients
 from gateway.drift import Monitor, Observation
 from gateway.metrics import Metrics
 from gateway.predicting.answers import Explain, Heatmap, answer, heatmaps, overlays, pictures
 from gateway.refusals import refusal
 from gateway.versions import Route, chosen, own_route
-from medserve import Description, Prediction, Unavailable
+from medserve import Description, InvalidInput, Overloaded, Prediction
 
 MOST_SHADOWS = 32  # under way at once; more are left out: they may not slow the answers
+
+
+def new_id() -> str:
+    """What a prediction, or its refusal, is recorded under."""
+    return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,9 @@ class _Question:
     digests: tuple[str, ...]
 
     @classmethod
-    def of(cls, described: Description, sent: Mapping[str, bytes], key: str) -> _Question:
+    def of(cls, described: Description, sent: Mapping[str, bytes], key: str, prediction_id: str) -> _Question:
         digests = tuple(sha256(sent.get(each.name, b"")).hexdigest() for each in described.inputs)
-        return cls(described, sent, key, uuid.uuid4().hex, digests)
+        return cls(described, sent, key, prediction_id, digests)
 
     @property
     def digest(self) -> bytes:
@@ -78,6 +83,7 @@ class Predictor:
         audit: where each is recorded before it is told.
         monitor: sees what was sent to the gateway's own server, and answered.
         metrics: counts.
+        patience_s: with other versions' servers: who waits for one may have to wait for the own server after it.
     """
 
     def __init__(
@@ -87,25 +93,30 @@ class Predictor:
         audit: AuditLog,
         monitor: Monitor,
         metrics: Metrics,
+        patience_s: float,
     ) -> None:
+        self._patience_s = patience_s
         self._clients, self._routes, self._audit = clients, routes, audit
         self._monitor, self._metrics = monitor, metrics
         self._shadows: set[asyncio.Task[None]] = set()
 
-    async def predict(self, described: Description, sent: Mapping[str, bytes], key: str, wanted: Wanted) -> Answered:
+    async def predict(
+        self, described: Description, sent: Mapping[str, bytes], key: str, prediction_id: str, wanted: Wanted
+    ) -> Answered:
         """Ask, record, and answer.
 
         Args:
             described: the model.
             sent: bytes by input name.
             key: id of the caller's.
+            prediction_id: to record it under.
             wanted: see Wanted.
 
         Raises:
             MedServeError: no answer; it is recorded too.
             AuditError: it could not be recorded, and is not told.
         """
-        question = _Question.of(described, sent, key)
+        question = _Question.of(described, sent, key, prediction_id)
         route, shadows = chosen(self._routes(), described.name, question.digest)
         prediction, route = await self._answered(question, route)
         self._start(question, shadows)
@@ -116,6 +127,31 @@ class Predictor:
             body |= await self._explained(question, route, prediction, wanted.explain)
         return Answered(body, prediction, sent)
 
+    async def refuse(self, model: str, key: str, prediction_id: str, why: Exception) -> None:
+        """Record what no server was asked about.
+
+        Args:
+            model: its name; "" of one that there is not, or not for this caller.
+            key: id of the caller's.
+            prediction_id: to record it under.
+            why: what the caller is told.
+
+        Raises:
+            AuditError: it could not be recorded.
+        """
+        found = _failed(why)
+        entry = Entry(
+            prediction_id=prediction_id,
+            time=datetime.now(UTC),
+            key=key,
+            model=model,
+            latency_s=0.0,
+            input_sha256=(),
+            **found,
+        )
+        await self._audit.record(entry)
+        self._metrics.predicted(model, "", entry.outcome, 0.0)
+
     async def close(self) -> None:
         """End the shadows."""
         for task in self._shadows:
@@ -123,13 +159,16 @@ class Predictor:
         await asyncio.gather(*self._shadows, return_exceptions=True)
 
     async def _answered(self, question: _Question, route: Route) -> tuple[Prediction, Route]:
-        """By that version, or by the own server where another one's is away: a canary costs nobody his answer."""
-        try:
-            return await self._asked(question, route, "answer"), route
-        except Unavailable:
-            if route.own:
-                raise
+        """By that version, or by the own server where another gives no answer: a canary costs nobody his."""
         own = own_route(question.described.name)
+        if not route.own and not self._clients.rests(route):
+            try:
+                return await self._asked(question, route, "answer"), route
+            except AuditError:
+                raise
+            except Exception as exc:  # a refusal too: the own server may know better
+                if not isinstance(exc, (InvalidInput, Overloaded)):
+                    self._clients.rest(route)
         return await self._asked(question, own, "answer"), own
 
     async def _asked(self, question: _Question, route: Route, kind: str) -> Prediction:
@@ -138,7 +177,9 @@ class Predictor:
         prediction: Prediction | None = None
         failure: Exception | None = None
         try:
-            prediction = await self._clients.of(route).predict(route.serves, dict(question.sent))
+            prediction = await self._clients.of(route).predict(
+                route.serves, dict(question.sent), timeout_s=None if route.own else self._patience_s
+            )
         except Exception as exc:  # whatever it was: it is recorded
             failure = exc
         found = _found(prediction, kind) if prediction is not None else _failed(failure)

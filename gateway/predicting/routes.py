@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -13,13 +13,13 @@ from gateway import examples
 from gateway.access import Caller
 from gateway.documentation import file_body, item_body, items_body, responses
 from gateway.predicting.answers import Explain, Heatmap
-from gateway.predicting.inputs import Item, many_items, one_item
-from gateway.predicting.predictor import Answered, Wanted
+from gateway.predicting.inputs import Given, many_items
+from gateway.predicting.predictor import Answered, Wanted, new_id
 from gateway.predicting.source import SHAPES, VISION, source_fields, vision
 from gateway.refusals import Refused, refusal
 from gateway.schemas import Answer, Results, Vision
 from gateway.services import Services
-from medserve import Description
+from medserve import Description, MedServeError
 
 AT_ONCE = 16  # items of one batch under way
 ID_HEADER = "X-Prediction-Id"
@@ -63,15 +63,11 @@ router.post("/predict/{model}", response_model=Answer, responses=responses(examp
 
 
 async def _predicted(request: Request, model: str, wanted: Wanted) -> JSONResponse:
-    services = Services.of(request)
-    described = await _permitted(request, model)
-    items = await many_items(request, described)
+    described, items = await _read(request, model)
     if len(items) > 1 and model in SHAPES and "json" in request.headers.get("content-type", ""):
         return JSONResponse(await _results(request, described, model, items, wanted))
-    if len(items) != 1:
-        raise Refused(400, "one_item", f"expected one item, got {len(items)}. Send several to …/batch.")
-    answered = await services.predictor.predict(described, items[0], _caller(request).id, wanted)
-    return _answer(answered, {**answered.body, **source_fields(model, described, answered.prediction, answered.sent)})
+    found = await _one(request, described, items, wanted)
+    return _answer(found, {**found.body, **source_fields(model, described, found.prediction, found.sent)})
 
 
 @router.post(
@@ -82,8 +78,8 @@ async def _predicted(request: Request, model: str, wanted: Wanted) -> JSONRespon
 )
 async def predict_batch(request: Request, model: Model, wanted: Asked) -> JSONResponse:
     """Several items: each has an answer or a problem of its own."""
-    described = await _permitted(request, model)
-    return JSONResponse(await _results(request, described, model, await many_items(request, described), wanted))
+    described, items = await _read(request, model)
+    return JSONResponse(await _results(request, described, model, items, wanted))
 
 
 @router.post(
@@ -91,45 +87,75 @@ async def predict_batch(request: Request, model: Model, wanted: Asked) -> JSONRe
 )
 async def analyze(request: Request) -> JSONResponse:
     """As the source project's front end asks: a form with one `file`; three fields and no other."""
-    described = await _permitted(request, VISION)
-    item = await one_item(request, described)
-    answered = await Services.of(request).predictor.predict(described, item, _caller(request).id, Wanted())
-    return _answer(answered, vision(answered.prediction))
+    described, items = await _read(request, VISION)
+    found = await _one(request, described, items, Wanted())
+    return _answer(found, vision(found.prediction))
 
 
-async def _permitted(request: Request, model: str) -> Description:
-    """The model, if the caller may ask it; who may not learns no more than that."""
-    caller = _caller(request)
-    described = await Services.of(request).catalogue.find(model)
-    if not caller.may(described.name):
-        raise Refused(403, "not_this_model", "expected a key for this model, got one for others")
-    return described
+async def _read(request: Request, model: str) -> tuple[Description, list[Given]]:
+    """The model, if the caller may ask it, and what it is asked about. A refusal is recorded."""
+    described: Description | None = None
+    try:
+        described = await Services.of(request).catalogue.find(model)
+        if not _caller(request).may(described.name):
+            raise Refused(403, "not_this_model", "expected a key for this model, got one for others")
+        return described, await many_items(request, described)
+    except (Refused, MedServeError) as why:
+        await _refuse(request, described, why)
+        raise
+
+
+async def _one(request: Request, described: Description, items: list[Given], wanted: Wanted) -> Answered:
+    """The only item's answer."""
+    several = Refused(400, "one_item", f"expected one item, got {len(items)}. Send several to …/batch.")
+    item = items[0] if len(items) == 1 else several
+    if isinstance(item, Refused):
+        await _refuse(request, described, item)
+        raise item
+    own = request.state.prediction_id = new_id()
+    return await Services.of(request).predictor.predict(described, item, _caller(request).id, own, wanted)
+
+
+async def _refuse(request: Request, described: Description | None, why: Exception) -> None:
+    """Record it under an id that the caller is told."""
+    own = request.state.prediction_id = new_id()
+    await Services.of(request).predictor.refuse(described.name if described else "", _caller(request).id, own, why)
+
+
+async def _results(
+    request: Request, described: Description, route: str, items: list[Given], wanted: Wanted
+) -> dict[str, Any]:
+    services, caller = Services.of(request), _caller(request)
+    if len(items) > services.settings.most_items:
+        why = Refused(413, "too_many_items", f"expected at most {services.settings.most_items} items, got {len(items)}")
+        await _refuse(request, described, why)
+        raise why
+    request.state.charge(len(items) - 1)
+    turns = asyncio.Semaphore(min(AT_ONCE, caller.concurrency or AT_ONCE))
+
+    async def answered(own: str, item: Given) -> Answered:
+        if isinstance(item, Refused):
+            await services.predictor.refuse(described.name, caller.id, own, item)
+            raise item
+        return await services.predictor.predict(described, item, caller.id, own, wanted)
+
+    async def result(index: int, item: Given) -> dict[str, Any]:
+        own = new_id()
+        async with turns:
+            try:
+                found = await answered(own, item)
+            except Exception as exc:  # one item's failure is never the batch's
+                why = refusal(exc)
+                return {"index": index, "status": why.status, "problem": {**why.body(), "prediction_id": own}}
+            fields = source_fields(route, described, found.prediction, found.sent)
+            return {"index": index, "status": 200, "answer": {**found.body, **fields}}
+
+    return {"results": await asyncio.gather(*(result(index, item) for index, item in enumerate(items)))}
 
 
 def _caller(request: Request) -> Caller:
     found: Caller = request.state.caller
     return found
-
-
-async def _results(
-    request: Request, described: Description, route: str, items: list[Item], wanted: Wanted
-) -> dict[str, Any]:
-    services, key = Services.of(request), _caller(request).id
-    if len(items) > services.settings.most_items:
-        raise Refused(413, "too_many_items", f"expected at most {services.settings.most_items} items, got {len(items)}")
-    turns = asyncio.Semaphore(AT_ONCE)
-
-    async def result(index: int, item: Mapping[str, bytes]) -> dict[str, Any]:
-        async with turns:
-            try:
-                answered = await services.predictor.predict(described, item, key, wanted)
-            except Exception as exc:  # one item's failure is never the batch's
-                why = refusal(exc)
-                return {"index": index, "status": why.status, "problem": why.body()}
-            fields = source_fields(route, described, answered.prediction, answered.sent)
-            return {"index": index, "status": 200, "answer": {**answered.body, **fields}}
-
-    return {"results": await asyncio.gather(*(result(index, item) for index, item in enumerate(items)))}
 
 
 def _answer(answered: Answered, body: dict[str, Any]) -> JSONResponse:

@@ -60,6 +60,18 @@ def test_a_bucket_holds_over_a_long_time(rate: float) -> None:
     assert let >= 0.8 * rate * (clock.now - 100)
 
 
+def test_what_counts_as_many_is_paid_for_by_the_next() -> None:
+    clock = Clock()
+    of, caller = limits(clock), Caller(id="x", rate_per_s=2, burst=5)
+    assert asked(of, caller) == ""
+    of.charge(caller, 63)
+    refusal = of.enter(caller, counted=True)
+    assert refusal.retry_s == pytest.approx((64 + 1 - 5) / 2)
+    clock.now += refusal.retry_s
+    assert [asked(of, caller) for _ in range(2)] == ["", "rate_limited"]
+    of.charge(Caller(id="free"), 63)  # without a rate there is nothing to pay
+
+
 def test_callers_do_not_share() -> None:
     of = limits()
     one, other = (Caller(id=name, rate_per_s=1, burst=1) for name in "ab")

@@ -35,6 +35,7 @@ def running(folder: Path, **access: str) -> Iterator[str]:
     """The URL of a gateway before a server in memory."""
     models = {
         "film": FakeModel(labels=("well", "ill"), probabilities=(0.2, 0.8)),
+        "a_film": FakeModel(labels=("well", "ill"), probabilities=(0.2, 0.8)),
         "lesion": FakeModel(labels=("benign", "malignant"), probabilities=(0.6, 0.4)),
     }
     app = create_app(
@@ -124,6 +125,25 @@ def test_a_key_is_for_its_models(tmp_path: Path) -> None:
         told = {"json": {"label": "well"}, "headers": {"X-API-Key": OTHER}}
         assert client.post(f"/feedback/{answer.json()['prediction_id']}", **told).status_code == 404
         assert client.post(f"/feedback/{answer.json()['prediction_id']}", json={"label": "well"}).status_code == 204
+
+
+def test_a_batch_counts_as_its_items(tmp_path: Path) -> None:
+    file = _keys_file(tmp_path, _table("ward", DIGEST, 'models = ["*"]\nrate_per_s = 2\nburst = 3'))
+    with running(tmp_path, GATEWAY_KEYS_FILE=str(file)) as url, httpx.Client(base_url=url) as client:
+        client.headers["X-API-Key"] = KEY
+        files = [("file", ("x.png", b"x"))] * 20
+        assert client.post("/predict/film/batch", files=files).status_code == 200
+        refused = client.post("/predict/film", content=b"x")
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert 7 <= int(refused.headers["Retry-After"]) <= 9  # (20 + 1 - 3) / 2
+
+
+def test_hyphens_are_as_good_as_underscores(tmp_path: Path) -> None:
+    keys = f"ward:{DIGEST}:a-film"
+    with running(tmp_path, GATEWAY_KEYS=keys) as url, httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client:
+        assert client.post("/predict/a-film", content=b"x").status_code == 200
+        assert client.post("/predict/a_film", content=b"x").status_code == 200
+        assert client.post("/predict/film", content=b"x").status_code == 403
 
 
 def test_keys_change_while_it_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from uuid import uuid4
 
 import msgspec
 import numpy as np
@@ -220,7 +221,7 @@ def test_sensitivity_and_specificity_with_wilsons_intervals():
     labels = ("normal", "pneumonia", "covid")
     cases = [("normal", "normal")] * 40 + [("normal", "pneumonia")] * 5 + [("pneumonia", "pneumonia")] * 15
     for prediction, truth in cases:
-        monitor.told("m", prediction, truth, labels)
+        monitor.told("m", uuid4().hex, prediction, truth, labels)
     found = told(monitor)["performance"]
     assert (found["count"], found["total"]) == (60, 60)
     sensitivity, specificity = found["sensitivity"]["pneumonia"], found["specificity"]["normal"]
@@ -236,12 +237,22 @@ def test_wilson_is_scipys(right: int, of: int):
     assert wilson(right, of) == pytest.approx(binomtest(right, of).proportion_ci(0.95, "wilson"), abs=1e-12)
 
 
+def test_a_label_told_again_is_one_case_and_a_correction_takes_its_place():
+    registry = CollectorRegistry()
+    monitor = watching(registry=registry)
+    for truth in ("a", "a", "b"):
+        monitor.told("m", "one answer", "b", truth, ("a", "b"))
+    found = told(monitor)["performance"]
+    assert (found["count"], found["total"], found["accuracy"]["value"]) == (1, 1, 1.0)
+    assert registry.get_sample_value("medserve_feedback_total", {"model": "m"}) == 1
+
+
 def test_feedback_rolls():
     monitor = watching()
     for _ in range(600):
-        monitor.told("m", "a", "b", ("a", "b"))
+        monitor.told("m", uuid4().hex, "a", "b", ("a", "b"))
     for _ in range(500):
-        monitor.told("m", "b", "b", ("a", "b"))
+        monitor.told("m", uuid4().hex, "b", "b", ("a", "b"))
     found = told(monitor)["performance"]
     assert (found["count"], found["total"], found["accuracy"]["value"]) == (500, 1100, 1.0)
 
@@ -250,7 +261,7 @@ def test_feedback_rolls():
 def test_labels_that_the_model_lacks_are_refused_and_not_repeated(prediction: str, truth: str):
     monitor = watching()
     with pytest.raises(ValueError, match="expected one of a, b, got another") as refused:
-        monitor.told("m", prediction, truth, ("a", "b"))
+        monitor.told("m", uuid4().hex, prediction, truth, ("a", "b"))
     assert "secret" not in str(refused.value)
     assert told(monitor)["performance"] is None
 
@@ -265,7 +276,7 @@ def test_metrics():
     assert (value("medserve_drift_reference"), value("medserve_drift_alert")) == (1, 0)
     for _ in range(200):
         monitor.observe(observation(item(brightness=RANDOM.normal(60, 20))))
-    monitor.told("m", "a", "b", ("a", "b", "c"))
+    monitor.told("m", uuid4().hex, "a", "b", ("a", "b", "c"))
     found = figure(monitor, "brightness")
     assert value("medserve_drift_psi", figure="brightness") == found["psi"] > 0.25
     assert value("medserve_drift_ks", figure="brightness") == found["ks"] > 0.2

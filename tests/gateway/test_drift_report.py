@@ -61,7 +61,7 @@ def answered(*, drifted: bool) -> bytes:
             observation(item(brightness=20.0 + place / 9) if drifted else item(), ("normal", EVIL)[place % 3 > 1])
         )
     for place in range(30):
-        monitor.told("m", "normal", ("normal", EVIL)[place % 2], ("normal", EVIL, "no case"))
+        monitor.told("m", str(place), "normal", ("normal", EVIL)[place % 2], ("normal", EVIL, "no case"))
     monitor.refer("without", None)
     return json.dumps(monitor.state()).encode()
 

@@ -122,6 +122,8 @@ def test_what_is_said_of_an_answer_counts_for_the_server_that_gave_it(triton: Li
         (_table("a", "grpc://x:1", 0.1) + _table("a", "grpc://y:1", 0.1), "distinct"),
         (_table("a", "grpc://x:1", 0.1).replace("0.1", "true"), "another type"),
         ("[[route]\n", "TOML"),
+        (_table("n" * 65, "grpc://x:1", 0.1), "printable text of 64 characters"),
+        (_table("a\\nb", "grpc://x:1", 0.1), "printable text of 64 characters"),
     ],
 )
 def test_files_that_cannot_be_meant(tmp_path: Path, text: str, says: str) -> None:
