@@ -16,7 +16,18 @@ from gateway.schemas import Problem
 
 Responses = dict[int | str, dict[str, Any]]
 JSON, TEXT = "application/json", "text/plain"
-_FILE = {"type": "string", "format": "binary"}
+_FORM = "multipart/form-data"
+_FILE, _TEXT = {"type": "string", "format": "binary"}, {"type": "string"}
+_OTHERS: dict[str, dict[str, Any]] = {
+    "application/x-www-form-urlencoded": {"schema": {"type": "object", "additionalProperties": _TEXT}},
+    "application/octet-stream": {"schema": _FILE},
+}
+_RECORDED = {
+    "X-Prediction-Id": {
+        "description": "What it is recorded under; not of requests that were not read.",
+        "schema": _TEXT,
+    }
+}
 _OF_ACCESS = {
     400: "malformed",
     401: "no_key",
@@ -32,18 +43,19 @@ _KEYS = {
 _REFERENCE = "#/components/schemas/Drift{name}"
 
 
-def responses(example: Any, media: str = JSON, **schema: Any) -> Responses:
+def responses(example: Any, media: str = JSON, *, recorded: bool = False, **schema: Any) -> Responses:
     """An answer, shown, and every problem that a route may answer in its place.
 
     Args:
         example: of the body; None: there is no body.
         media: its type.
+        recorded: whether answers and problems have an id in the audit log.
         schema: of the body, where no `response_model` says it.
     """
     found = _problems()
     if example is not None:
         found[200] = {"content": {media: {"example": example, **schema}}}
-    return found
+    return {status: told | {"headers": _RECORDED} for status, told in found.items()} if recorded else found
 
 
 def _problems() -> Responses:
@@ -58,29 +70,35 @@ def _problems() -> Responses:
 
 
 def item_body() -> dict[str, Any]:
-    """The body of one item."""
-    texts = {"type": "object", "additionalProperties": {"type": "string"}}
+    """The body of one item: a form, JSON, or the file itself."""
+    texts = {"type": "object", "additionalProperties": _TEXT}
     form = {"type": "object", "properties": {"file": _FILE}, "additionalProperties": _FILE}
-    return _body(form, texts, examples.SMILES)
+    return _body({_FORM: {"schema": form}, JSON: {"schema": texts, "example": examples.SMILES}, **_OTHERS})
+
+
+def molecules_body() -> dict[str, Any]:
+    """The same where a list is taken too; a molecule may stand in the query as well."""
+    texts = {"type": "object", "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}}
+    found = _body({JSON: {"schema": texts, "example": examples.SMILES}, **_OTHERS})
+    smiles = {"name": "smiles", "in": "query", "required": False, "schema": _TEXT, "example": examples.SMILES["smiles"]}
+    return {**found, "parameters": [smiles]}
 
 
 def items_body() -> dict[str, Any]:
     """The body of several items."""
-    one = {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
+    one = {"anyOf": [_TEXT, {"type": "object", "additionalProperties": _TEXT}]}
     texts = {"type": "object", "properties": {"items": {"type": "array", "items": one}}, "required": ["items"]}
     form = {"type": "object", "properties": {"file": {"type": "array", "items": _FILE}}, "required": ["file"]}
-    return _body(form, texts, examples.ITEMS)
+    return _body({_FORM: {"schema": form}, JSON: {"schema": texts, "example": examples.ITEMS}})
 
 
 def file_body() -> dict[str, Any]:
     """A form with one file."""
-    return _body({"type": "object", "properties": {"file": _FILE}, "required": ["file"]})
+    form = {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}
+    return _body({_FORM: {"schema": form}})
 
 
-def _body(form: dict[str, Any], texts: dict[str, Any] | None = None, example: Any = None) -> dict[str, Any]:
-    content = {"multipart/form-data": {"schema": form}}
-    if texts is not None:
-        content[JSON] = {"schema": texts, "example": example}
+def _body(content: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {"requestBody": {"content": content, "required": False}}
 
 

@@ -187,6 +187,10 @@ function wire() {
   });
   byId("forget-key").addEventListener("click", () => {
     key.forget();
+    clear(); // whoever comes next may not see what this key saw
+    list();
+    byId("answer-body").replaceChildren();
+    say("status", "The key is forgotten, and what it showed.");
     void load();
   });
   byId("model").addEventListener("change", chosen);

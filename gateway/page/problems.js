@@ -3,7 +3,7 @@
 
 const MAX_TEXT = 1000; // characters of a server's sentence
 
-/** By status, for answers that bring no sentence of their own, such as a proxy's. */
+/** By status: a title, since RFC 9457's is HTTP's own phrase, and a sentence for answers that bring none. */
 const SENTENCES = /** @type {Record<number, [string, string]>} */ ({
   400: ["The request was not understood", "Reload the page, and try again."],
   401: ["This server asks for a key", "Enter a key, then ask again."],
@@ -45,7 +45,7 @@ export async function problemOf(response) {
     "The server refused",
     `It answered with status ${response.status}.`,
   ];
-  return new Problem(text(told?.title) || title, text(told?.detail) || detail, {
+  return new Problem(title, text(told?.detail) || detail, {
     status: response.status,
     code: text(told?.code),
     retryAfterS: retryAfter(response.headers.get("Retry-After")),

@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse
 
 from gateway import examples
 from gateway.access import Caller
-from gateway.documentation import file_body, item_body, items_body, responses
+from gateway.documentation import file_body, item_body, items_body, molecules_body, responses
 from gateway.predicting.answers import Explain, Heatmap
 from gateway.predicting.inputs import Given, many_items
 from gateway.predicting.predictor import Answered, Wanted, new_id
-from gateway.predicting.source import SHAPES, VISION, source_fields, vision
+from gateway.predicting.source import OF_TEXT, SHAPES, VISION, source_fields, vision
 from gateway.refusals import Refused, refusal
 from gateway.schemas import Answer, Results, Vision
 from gateway.services import Services
@@ -53,13 +53,16 @@ for _name in SHAPES:  # before the route that takes any model
     router.post(
         f"/predict/{_name}",
         response_model=Answer | Results,
-        responses=responses(examples.OF_SOURCE[_name]),
-        openapi_extra=item_body(),
+        responses=responses(examples.OF_SOURCE[_name], recorded=True),
+        openapi_extra=molecules_body() if _name in OF_TEXT else item_body(),
         operation_id=f"predict_{_name.replace('-', '_')}",
     )(_as_source(_name))
-router.post("/predict/{model}", response_model=Answer, responses=responses(examples.ANSWER), openapi_extra=item_body())(
-    predict
-)
+router.post(
+    "/predict/{model}",
+    response_model=Answer,
+    responses=responses(examples.ANSWER, recorded=True),
+    openapi_extra=item_body(),
+)(predict)
 
 
 async def _predicted(request: Request, model: str, wanted: Wanted) -> JSONResponse:
@@ -73,7 +76,7 @@ async def _predicted(request: Request, model: str, wanted: Wanted) -> JSONRespon
 @router.post(
     "/predict/{model}/batch",
     response_model=Results,
-    responses=responses(examples.RESULTS),
+    responses=responses(examples.RESULTS, recorded=True),
     openapi_extra=items_body(),
 )
 async def predict_batch(request: Request, model: Model, wanted: Asked) -> JSONResponse:
@@ -83,7 +86,10 @@ async def predict_batch(request: Request, model: Model, wanted: Asked) -> JSONRe
 
 
 @router.post(
-    "/api/vision/analyze", response_model=Vision, responses=responses(examples.VISION), openapi_extra=file_body()
+    "/api/vision/analyze",
+    response_model=Vision,
+    responses=responses(examples.VISION, recorded=True),
+    openapi_extra=file_body(),
 )
 async def analyze(request: Request) -> JSONResponse:
     """As the source project's front end asks: a form with one `file`; three fields and no other."""

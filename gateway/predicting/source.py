@@ -44,6 +44,7 @@ def _drug(described: Description, prediction: Prediction, sent: Mapping[str, byt
 
 # By the name in the route. Source: the projects' own API documents.
 SHAPES: Mapping[str, Shape] = {"chest-xray": _film, "skin-lesion": _lesion, "drug-properties": _drug}
+OF_TEXT = frozenset(("drug-properties",))  # what is sent there is no file
 VISION = "vision"  # POST /api/vision/analyze
 
 

@@ -35,15 +35,20 @@ PROXY = "<html><body><h1>Bad gateway</h1></body></html>"
 @pytest.mark.parametrize(
     ("failure", "title", "detail"),
     [
+        # Titles are the page's: a problem's own is HTTP's phrase, which is for programs.
         (
-            problem(422, "corrupt_image", "Unusable input", "image: the file is cut short."),
-            "Unusable input",
+            problem(422, "corrupt_image", "Unprocessable Content", "image: the file is cut short."),
+            "The input cannot be used",
             "cut short",
         ),
-        (problem(404, "unknown_model", "No such model", "Ask /model-info."), "No such model", "Ask /model-info."),
-        (problem(413, "too_large", "Too large", "At most 32 MB."), "Too large", "At most 32 MB."),
-        (problem(429, "too_many", "Slow down", "Ten a minute."), "Slow down", "Ten a minute."),
-        (problem(503, "overloaded", "Overloaded", "Its queue is full."), "Overloaded", "Its queue is full."),
+        (problem(404, "unknown_model", "Not Found", "Ask /model-info."), "The model is not there", "Ask /model-info."),
+        (problem(413, "too_large", "Content Too Large", "At most 32 MB."), "The file is too large", "At most 32 MB."),
+        (problem(429, "too_many", "Too Many Requests", "Ten a minute."), "Too many requests", "Ten a minute."),
+        (
+            problem(503, "overloaded", "Service Unavailable", "Its queue is full."),
+            "The server is busy or not ready",
+            "Its queue is full.",
+        ),
         (Failure(400, "{}"), "The request was not understood", "Reload the page"),
         (Failure(403, "null"), "This key may not do that", "a key that covers this model"),
         (Failure(408, ""), "The upload took too long", "try again"),

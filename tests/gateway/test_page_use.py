@@ -199,6 +199,7 @@ def test_a_key_is_asked_for_and_kept_in_the_tab(chromium: Browser, stand_in: Sta
         page.wait_for_selector("#key-form:not([hidden])")
         assert "right-key" not in page.evaluate("JSON.stringify({...sessionStorage})")
         assert "right-key" not in page.content()
+        assert "log mol/L" not in page.evaluate("JSON.stringify({...sessionStorage}) + document.body.innerText")
 
 
 def test_a_key_that_was_withdrawn_is_asked_for_again(chromium: Browser, stand_in: StandIn):
