@@ -88,6 +88,7 @@ def _rules(declared: Declaration) -> list[str]:
     if declared.labels and rules.review_below_confidence is not None:
         said.append(f"Confidence below {rules.review_below_confidence:.2f}.")
     said += [f"`{figure}` above {bound:g}." for figure, bound in rules.review_above]
+    said += [f"`{figure}` outside of {low:g} to {high:g}." for figure, low, high in rules.review_outside]
     said += [
         f"Probability of {point.label} at or above {point.at_least:g}, whatever the predicted class."
         for point in rules.operating_points

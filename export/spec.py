@@ -267,6 +267,7 @@ class ModelSpec:
         if unknown := sorted(labels - set(self.labels)):
             raise ValueError(f"spec {self.name}: rules: expected some of {self.labels}, got {', '.join(unknown)}")
         figures = {name for name, _ in self.rules.review_above} | {grade.figure for grade in self.rules.grades}
+        figures |= {name for name, _, _ in self.rules.review_outside}
         figures |= {name for _, names in self.rules.not_applicable for name in names}
         figures |= {self.interval.lower, self.interval.upper} if self.interval else set()
         if unknown := sorted(figures - set(self.summary_fields)):

@@ -40,6 +40,11 @@ def decide(rules: Rules, figures: Mapping[str, float], confidence: float | None,
     reasons += [
         f"{name} {figures[name]:g} is above {bound:g}" for name, bound in rules.review_above if figures[name] > bound
     ]
+    reasons += [
+        f"{name} {figures[name]:g} is outside of {low:g} to {high:g}: nothing like it was measured"
+        for name, low, high in rules.review_outside
+        if not low <= figures[name] <= high
+    ]
     alerts = tuple(point for point in rules.operating_points if figures[f"probability:{point.label}"] >= point.at_least)
     reasons += [
         f"{point.label}: probability {figures[f'probability:{point.label}']:.3f} is at or above {point.at_least:g}"

@@ -56,6 +56,8 @@ class Rules:
         review_below_confidence: below it a person must look. The default is the house's rule for
             models whose source has none: an answer less likely than all others together is no answer.
         review_above: (figure of `summary`, bound): above it a person must look.
+        review_outside: (figure of `summary`, lowest, highest) of what the model was measured on: beyond them a person
+            must look.
         risk_levels: the first that fits an answer is its risk level; the last must fit any.
         operating_points: see OperatingPoint.
         grades: see Grade.
@@ -64,6 +66,7 @@ class Rules:
 
     review_below_confidence: float | None = 0.5
     review_above: tuple[tuple[str, float], ...] = ()
+    review_outside: tuple[tuple[str, float, float], ...] = ()
     risk_levels: tuple[RiskLevel, ...] = ()
     operating_points: tuple[OperatingPoint, ...] = ()
     grades: tuple[Grade, ...] = ()

@@ -55,7 +55,8 @@ SPEC = ModelSpec(
     unit="log mol/L",
     interval=Interval(lower="lower", upper="upper", level=0.9),
     max_batch=64,
-    rules=Rules(review_above=(("unknown_atoms", 0.0),)),
+    # ESOL's own range of measurements: beyond it the network extrapolates without end.
+    rules=Rules(review_above=(("unknown_atoms", 0.0),), review_outside=(("log_s", -11.6, 1.58),)),
     unsupported=(
         (
             "int8",

@@ -132,3 +132,11 @@ def test_a_caller_that_hangs_up_leaves_no_traceback(door: Running) -> None:
             time.sleep(0.2)
     time.sleep(0.5)
     assert "Traceback" not in door.log()
+
+
+def test_a_molecule_beyond_everything_that_was_measured_goes_to_a_person(door: Running) -> None:
+    with door.client() as client:
+        chain = client.post("/predict/solubility", json={"smiles": "C" * 256}).json()
+        assert client.post("/predict/solubility", json={"smiles": "CCO"}).json()["needs_review"] is False
+    assert chain["needs_review"], chain["prediction"]
+    assert "outside of -11.6 to 1.58" in chain["review_reasons"][0]

@@ -139,7 +139,7 @@ def test_a_regression_and_its_review_rule() -> None:
         unit="log mol/L",
         summary_fields=("log_s", "lower", "upper", "unknown_atoms"),
         interval=Interval(lower="lower", upper="upper", level=0.9),
-        rules=Rules(review_above=(("unknown_atoms", 0.0),)),
+        rules=Rules(review_above=(("unknown_atoms", 0.0),), review_outside=(("log_s", -11.6, 1.5),)),
     )
     plain, odd = _report(card, -1.5, -2.5, -0.5, 0), _report(card, -1.5, -2.5, -0.5, 2)
     assert plain["prediction"] == plain["log_s"] == -1.5
@@ -148,6 +148,10 @@ def test_a_regression_and_its_review_rule() -> None:
     assert plain["needs_review"] is False
     assert "risk_level" not in plain
     assert odd["review_reasons"] == ["unknown_atoms 2 is above 0"]
+    for beyond in (-80.2, 1.6):
+        (reason,) = _report(card, beyond, -2.5, -0.5, 0)["review_reasons"]
+        assert "outside of -11.6 to 1.5" in reason
+    assert not _report(card, 1.5, -2.5, -0.5, 0)["needs_review"]
 
 
 @pytest.mark.parametrize(("probability", "alert"), [(0.19, False), (0.2, True), (0.45, True)])
