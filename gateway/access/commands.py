@@ -30,7 +30,7 @@ def new(
     concurrency: Annotated[int | None, typer.Option(help="requests under way")] = None,
     expires_days: Annotated[int | None, typer.Option(min=1, max=36_500, help="for so many days")] = None,
 ) -> None:
-    """Print a new key, once and for its holder, and the entry of GATEWAY_KEYS_FILE by which the gateway knows it."""
+    """Print an entry of GATEWAY_KEYS_FILE, and on stderr, this once, the key that it stands for."""
     secret, sha256 = new_key()
     expires = datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None
     lines = [
@@ -49,7 +49,9 @@ def new(
         read_file(entry.encode())
     except (AccessError, UnicodeEncodeError) as exc:
         _end(str(exc))
-    print(f"# For {id_}, and shown this once:\n#   {secret}\n# For GATEWAY_KEYS_FILE:\n{entry}", end="")
+    # The secret on another stream: what is written to a file is the entry alone.
+    print(f"For {id_}, and shown this once:\n  {secret}\nFor GATEWAY_KEYS_FILE:", file=sys.stderr, flush=True)
+    print(entry, end="")
 
 
 @app.command()

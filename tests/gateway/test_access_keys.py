@@ -361,7 +361,8 @@ def test_new_prints_a_key_that_its_entry_knows(tmp_path: Path) -> None:
     ]
     done = CliRunner().invoke(app, given)
     assert done.exit_code == 0, done.output
-    (secret,) = [line[1:].strip() for line in done.stdout.splitlines() if line.startswith("#   ")]
+    (secret,) = [line.strip() for line in done.stderr.splitlines() if line.startswith("  ")]
+    assert secret not in done.stdout
     assert len(secret) == len("medserve_") + 43
     caller = KeyRing(read_file(done.stdout.encode()), Defaults()).find(secret, datetime.now(UTC))
     assert (caller.id, caller.models, caller.rate_per_s) == ("ward-3", frozenset("ab"), 2.5)
