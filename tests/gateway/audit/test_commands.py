@@ -60,6 +60,19 @@ def test_verify_names_the_place(store: Store) -> None:
     assert told.stdout == ""
 
 
+def test_a_fault_far_from_the_end_is_one_sentence(store: Store, url: str) -> None:
+    """As a program: what was read only in part ends without a word of its own."""
+    fill(store, 3000)
+    rows = raw(store)
+    rows[0][2]["line"] = rows[0][2]["line"].replace("normal", "n0rmal")
+    put(store, rows)
+    command = [Path(sys.executable).parent / "medserve", "audit", "verify"]
+    told = subprocess.run(command, env=os.environ, capture_output=True, text=True)
+    assert told.returncode == 1
+    (line,) = told.stderr.splitlines()
+    assert line.startswith("medserve audit: NOT SOUND: line 3: ")
+
+
 def test_what_cannot_be_tried(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for arguments in (
         ("verify", "--url", f"sqlite:///{tmp_path}/nothing.sqlite3"),
