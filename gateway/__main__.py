@@ -33,6 +33,7 @@ def main(env: Mapping[str, str]) -> int:
         return 1
     # The audit log tells its head there, for whoever notes it elsewhere.
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells each request
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # and it of each bad form, with a byte of it
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
     print(f"gateway: http://{settings.host}:{settings.port} before {settings.server}", file=sys.stderr, flush=True)
     server = uvicorn.Server(

@@ -9,12 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import ValidationError
 
 from gateway import examples
 from gateway.access import Caller
 from gateway.audit import Entry
 from gateway.catalogue import told
-from gateway.documentation import JSON, TEXT, drift_schema, responses
+from gateway.documentation import JSON, TEXT, drift_schema, feedback_body, responses
+from gateway.predicting.inputs import decoded
 from gateway.refusals import Refused
 from gateway.schemas import Feedback, Health, ModelInfo
 from gateway.services import Services
@@ -63,9 +65,16 @@ async def drift(request: Request) -> dict[str, Any]:
     return services.monitor.state(caller.may)
 
 
-@router.post("/feedback/{prediction_id}", status_code=204, responses=responses(None), tags=["quality"])
-async def feedback(request: Request, prediction_id: Id, told_label: Feedback) -> Response:
+@router.post(
+    "/feedback/{prediction_id}",
+    status_code=204,
+    responses=responses(None),
+    openapi_extra=feedback_body(),
+    tags=["quality"],
+)
+async def feedback(request: Request, prediction_id: Id) -> Response:
     """What somebody who knows says of an answer: feeds sensitivity and specificity, and is recorded."""
+    told_label = await _told(request)
     services, caller = Services.of(request), request.state.caller
     entry = await services.audit.find(prediction_id)
     if entry is None or entry.kind != "answer" or not caller.may(entry.model):
@@ -77,6 +86,14 @@ async def feedback(request: Request, prediction_id: Id, told_label: Feedback) ->
     if not entry.route and entry.outcome in described.labels:  # not a canary's, nor one of a model that was exchanged
         services.monitor.told(entry.model, prediction_id, entry.outcome, told_label.label, described.labels)
     return Response(status_code=204)
+
+
+async def _told(request: Request) -> Feedback:
+    """Not by the framework, which would parse any number of values before it looked at one."""
+    try:
+        return Feedback.model_validate(decoded(await request.body()))
+    except ValidationError as exc:
+        raise Refused(422, "invalid_request", "expected an object with a label and nothing else, got another") from exc
 
 
 def _feedback(entry: Entry, key: str, label: str) -> Entry:

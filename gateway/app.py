@@ -108,7 +108,8 @@ def _connected(settings: Settings, url: str, transport: AsyncTransport | None = 
 
 async def _refused(request: Request, exc: Exception) -> Response:
     answer = refusal(exc).response()
-    if recorded := getattr(request.state, "prediction_id", ""):
+    recorded = getattr(request.state, "prediction_id", "")
+    if recorded and not isinstance(exc, AuditError):
         answer.headers[ID_HEADER] = recorded
     return answer
 

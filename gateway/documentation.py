@@ -12,7 +12,7 @@ from gateway import examples
 from gateway.drift.state import State
 from gateway.problems import MEDIA_TYPE, problem_body
 from gateway.refusals import known
-from gateway.schemas import Problem
+from gateway.schemas import Feedback, Problem
 
 Responses = dict[int | str, dict[str, Any]]
 JSON, TEXT = "application/json", "text/plain"
@@ -96,6 +96,12 @@ def file_body() -> dict[str, Any]:
     """A form with one file."""
     form = {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}
     return _body({_FORM: {"schema": form}})
+
+
+def feedback_body() -> dict[str, Any]:
+    """A label."""
+    content = {JSON: {"schema": Feedback.model_json_schema(), "example": examples.FEEDBACK}}
+    return {"requestBody": {"content": content, "required": True}}
 
 
 def _body(content: dict[str, dict[str, Any]]) -> dict[str, Any]:

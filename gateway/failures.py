@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.audit import AuditError
 
+_OURS = re.compile(r"/(gateway|medserve)/")
 _OF_THE_OPERATOR = (ValueError, OSError, AuditError)  # at the start: a variable, a file, a database
 
 
@@ -58,5 +60,5 @@ class Contained:
 def _place(exc: Exception) -> str:
     """The innermost line of ours."""
     frames = traceback.extract_tb(exc.__traceback__)
-    ours = [frame for frame in frames if "/gateway/" in frame.filename or "/medserve/" in frame.filename] or frames
+    ours = [frame for frame in frames if _OURS.search(frame.filename) and frame.filename != __file__] or frames
     return f"{ours[-1].filename.rpartition('/')[2]}:{ours[-1].lineno}" if ours else "an unknown place"

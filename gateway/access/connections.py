@@ -27,6 +27,8 @@ class BoundedHead(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         waited_for = self._timer
         super().data_received(data)
+        if self._timer is None and (self.cycle is None or self.cycle.response_complete):
+            self._start()  # bytes that are no request stop uvicorn's own timer, and begin none
         if self._timer is None or self._timer is not waited_for:  # the headers are whole, or the next ones began here
             return
         self._head_bytes += len(data)

@@ -16,7 +16,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-_PORT = re.compile(r":\d+$")
+_PORT = re.compile(r":\d*$")
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -39,10 +39,10 @@ def is_known_host(host: str, names: Collection[str]) -> bool:
         host: with or without a port.
         names: that the operator knows.
     """
-    name = host.rpartition(":")[0] if _PORT.search(host) else host
+    name = _PORT.sub("", host).rstrip(".").lower()
     with contextlib.suppress(ValueError):
         return bool(ipaddress.ip_address(name.strip("[]")))
-    return "." not in name or name.lower() in names or name.lower().endswith(".localhost")
+    return "." not in name or name in names or name.endswith(".localhost")
 
 
 def secured(send: Send) -> Send:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from gateway.access.errors import AccessError
 from gateway.access.keys import Key, read_list
 
 MIB = 1 << 20
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -57,7 +59,7 @@ class AccessSettings:
             raise AccessError("GATEWAY_KEYS, GATEWAY_KEYS_FILE: expected one of them, got both")
         issuer, audience, jwks = _issuer(env)
         found = cls(
-            hosts=tuple(name.strip().lower() for name in env.get("GATEWAY_HOSTS", "").split(",") if name.strip()),
+            hosts=_hosts(env.get("GATEWAY_HOSTS") or ""),
             keys_file=Path(file) if file else None,
             keys=read_list(listed) if listed else (),
             oidc_issuer=issuer,
@@ -79,6 +81,15 @@ class AccessSettings:
                 f"got {found.max_bodies_bytes}"
             )
         return found
+
+
+def _hosts(given: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower().rstrip(".") for name in given.split(",") if name.strip())
+    if any(not _HOST.fullmatch(name) for name in names):
+        raise AccessError(
+            "GATEWAY_HOSTS: expected names such as medserve.hospital.example, without a port, got another"
+        )
+    return names
 
 
 def is_open(settings: AccessSettings) -> bool:

@@ -21,10 +21,12 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
+from gateway.access.bodies import has_body
 from gateway.refusals import Refused
 from medserve import Description
 
 FILE, ITEMS = "file", "items"
+ANSWERED_BY = ("heatmap", "explain")  # of the query: how to answer, not what about
 MOST_PARTS = 1000
 MOST_COMMAS = 50_000  # of JSON: as many values are parsed at most, whatever the body's size
 _UNNAMED = b'; filename=""'
@@ -51,6 +53,7 @@ async def many_items(request: Request, described: Description) -> list[Given]:
     Raises:
         Refused: the whole body is nothing that can be read.
     """
+    _check_others(described, _overlooked(request, described))
     kind = parse_options_header(request.headers.get("content-type", ""))[0].decode("latin-1")
     if kind == "multipart/form-data":
         form = await _form(request)
@@ -114,14 +117,24 @@ def _content(value: UploadFile | str) -> bytes:
     return value.file.read()  # in memory: see _InMemory
 
 
-def _of_json(described: Description, body: bytes) -> list[Given]:
+def decoded(body: bytes) -> Any:
+    """What JSON says, of as many values as are worth the memory.
+
+    Raises:
+        Refused: more of them, or no JSON.
+    """
     if body.count(b",") > MOST_COMMAS:
         raise Refused(413, "too_many_values", f"expected JSON of at most {MOST_COMMAS} values, got more")
     try:
-        found = msgspec.json.decode(body)
+        return msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
         raise Refused(400, "bad_json", "expected JSON, got another body") from exc
+
+
+def _of_json(described: Description, body: bytes) -> list[Given]:
+    found = decoded(body)
     if isinstance(found, Mapping) and isinstance(found.get(ITEMS), list):
+        _check_others(described, [name for name in found if name != ITEMS])
         return [_tried(described, one) for one in found[ITEMS]]
     names = [given.name for given in described.inputs]
     if isinstance(found, Mapping) and len(names) == 1 and isinstance(found.get(names[0]), list):
@@ -148,6 +161,13 @@ def _of_value(described: Description, value: Any) -> Item:
     if any(not isinstance(one, str) for one in sent.values()):
         raise Refused(422, "wrong_type", f"expected a text for each of {', '.join(sorted(names))}, got another type")
     return _whole(described, {name: _text(one) for name, one in sent.items()})
+
+
+def _overlooked(request: Request, described: Description) -> list[str]:
+    """Names in the query that nobody looks at: the inputs' own too, where there is a body."""
+    names = [name for name in request.query_params if name not in ANSWERED_BY]
+    own = {given.name for given in described.inputs}
+    return names if has_body(request.headers) else [name for name in names if name not in own]
 
 
 def _check_others(described: Description, others: Sequence[str]) -> None:

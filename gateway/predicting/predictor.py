@@ -13,14 +13,17 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
-from gateway.audit import AuditError, AuditLog, Entry
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.audit import AuditError, AuditLog, Entry, InvalidEntry
 from gateway.clients import Clients
 from gateway.drift import Monitor, Observation
 from gateway.metrics import Metrics
 from gateway.predicting.answers import Explain, Heatmap, answer, heatmaps, overlays, pictures
 from gateway.refusals import refusal
 from gateway.versions import Route, chosen, own_route
-from medserve import Description, InvalidInput, Overloaded, Prediction
+from medserve import BrokenAnswer, Description, InvalidInput, Overloaded, Prediction
 
 MOST_SHADOWS = 32  # under way at once; more are left out: they may not slow the answers
 
@@ -131,7 +134,7 @@ class Predictor:
         """Record what no server was asked about.
 
         Args:
-            model: its name; "" of one that there is not, or not for this caller.
+            model: its name; "" of one that there is not.
             key: id of the caller's.
             prediction_id: to record it under.
             why: what the caller is told.
@@ -182,17 +185,14 @@ class Predictor:
             )
         except Exception as exc:  # whatever it was: it is recorded
             failure = exc
-        found = _found(prediction, kind) if prediction is not None else _failed(failure)
-        entry = Entry(
-            prediction_id=question.prediction_id,
-            time=datetime.now(UTC),
-            key=question.key,
-            model=question.described.name,
-            latency_s=time.perf_counter() - began,
-            input_sha256=question.digests,
-            route=route.name,
-            **found,
-        )
+        latency_s = time.perf_counter() - began
+        try:
+            entry = _entry(
+                question, route, latency_s, _found(prediction, kind) if prediction is not None else _failed(failure)
+            )
+        except InvalidEntry as exc:  # the server's own names: an answer that cannot be recorded is none
+            prediction, failure = None, BrokenAnswer(f"{question.described.name}: {exc}")
+            entry = _entry(question, route, latency_s, _failed(failure))
         await self._audit.record(entry)
         outcome = kind if prediction is not None else entry.outcome
         self._metrics.predicted(entry.model, route.name, outcome, time.perf_counter() - began)
@@ -206,10 +206,21 @@ class Predictor:
         self, question: _Question, route: Route, prediction: Prediction, explain: Explain
     ) -> dict[str, Any]:
         """The server is asked once more, for what its network saw; drawn off the event loop."""
-        seen = await self._clients.of(route).seen(route.serves, dict(question.sent))
+        seen = await self._seen(question, route)
         if explain is Explain.seen:
             return {"pictures": await asyncio.to_thread(pictures, question.described, question.sent, seen)}
         return {"overlays": await asyncio.to_thread(overlays, prediction, seen)}
+
+    async def _seen(self, question: _Question, route: Route) -> Mapping[str, NDArray[np.uint8]]:
+        """By the version that answered, or by the own server where that one cannot say."""
+        own, sent = own_route(question.described.name), dict(question.sent)
+        if not route.own:
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    return await self._clients.of(route).seen(route.serves, sent)
+            except Exception:  # whatever it was, the own server may know
+                self._clients.rest(route)
+        return await self._clients.of(own).seen(own.serves, sent)
 
     def _start(self, question: _Question, shadows: Sequence[Route]) -> None:
         for route in shadows[: max(0, MOST_SHADOWS - len(self._shadows))]:
@@ -220,6 +231,19 @@ class Predictor:
     async def _shadowed(self, question: _Question, route: Route) -> None:
         with contextlib.suppress(Exception):  # recorded and counted; nobody waits for it
             await self._asked(question, route, "shadow")
+
+
+def _entry(question: _Question, route: Route, latency_s: float, found: Mapping[str, str]) -> Entry:
+    return Entry(
+        prediction_id=question.prediction_id,
+        time=datetime.now(UTC),
+        key=question.key,
+        model=question.described.name,
+        latency_s=latency_s,
+        input_sha256=question.digests,
+        route=route.name,
+        **found,
+    )
 
 
 def _found(prediction: Prediction, kind: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from gateway import examples
 from gateway.access import Caller
+from gateway.audit import AuditError
 from gateway.documentation import file_body, item_body, items_body, molecules_body, responses
 from gateway.predicting.answers import Explain, Heatmap
 from gateway.predicting.inputs import Given, many_items
@@ -150,10 +151,11 @@ async def _results(
         async with turns:
             try:
                 found = await answered(own, item)
+                fields = source_fields(route, described, found.prediction, found.sent)
             except Exception as exc:  # one item's failure is never the batch's
-                why = refusal(exc)
-                return {"index": index, "status": why.status, "problem": {**why.body(), "prediction_id": own}}
-            fields = source_fields(route, described, found.prediction, found.sent)
+                why, recorded = refusal(exc), not isinstance(exc, AuditError)
+                problem = {**why.body(), **({"prediction_id": own} if recorded else {})}
+                return {"index": index, "status": why.status, "problem": problem}
             return {"index": index, "status": 200, "answer": {**found.body, **fields}}
 
     return {"results": await asyncio.gather(*(result(index, item) for index, item in enumerate(items)))}

@@ -86,6 +86,16 @@ def test_a_slow_answer_is_not_cut_off(url: str, monkeypatch: pytest.MonkeyPatch)
     assert b'{"most":' in found
 
 
+@pytest.mark.parametrize("more", ["", "Content-Length: 10\r\n", "Transfer-Encoding: chunked\r\n"])
+def test_bytes_that_are_no_request_keep_no_connection(sent: socket.socket, more: str) -> None:
+    """They stop uvicorn's own timer: without a key one could hold all connections there are."""
+    sent.sendall(f"HEAD / HTTP/1.1\r\nHost: x\r\n{more}\r\n".encode())
+    assert sent.recv(65536).startswith(b"HTTP/1.1 ")
+    sent.sendall({"": b"\r\n", "C": b"x"}.get(more[:1], b"1\r\nx\r\n"))
+    seconds, _ = ends_after(sent)
+    assert seconds < 2
+
+
 def test_ordinary_connections_live(url: str) -> None:
     with httpx.Client(base_url=url, headers={"X-API-Key": SECRET}) as client:
         for pause_s in (0, 0.6, 0.6):  # longer than headers may take, between two requests

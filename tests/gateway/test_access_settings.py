@@ -95,6 +95,8 @@ def test_each_way_closes_it(said: dict[str, str]) -> None:
         {"GATEWAY_CORS_ORIGINS": "https://a.example/"},
         {"GATEWAY_CORS_ORIGINS": "null"},
         {"GATEWAY_CORS_ORIGINS": "a.example"},
+        {"GATEWAY_HOSTS": "gateway.example:8080"},
+        {"GATEWAY_HOSTS": "https://gateway.example"},
         {"GATEWAY_CORS_ORIGINS": "https://A.example"},
         {"GATEWAY_CORS_ORIGINS": "https://a.example/x"},
     ],

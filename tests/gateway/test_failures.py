@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,6 +20,9 @@ import httpx
 import pytest
 
 from benchmarks.ports import free_ports
+from export.samples import picture
+from medserve.testing import FakeModel, FakeServer
+from tests.client.stub import films, listening
 from tests.gateway.running import gateway
 from tests.serving.live import ROOT, Live
 
@@ -100,6 +105,44 @@ def test_a_canary_that_gives_no_answer_costs_nobody_his(triton: Live, tmp_path: 
     assert max(took[1:]) < 1  # it is left alone for a while
 
 
+def _films(**report: object) -> FakeServer:
+    return FakeServer({"film": FakeModel(labels=("a", "b"), probabilities=(0.2, 0.8), answering=lambda _: report)})
+
+
+@pytest.mark.parametrize("broken", [{"prediction": "x" * 300}, {"prediction": "a\nb"}])
+def test_an_answer_that_cannot_be_recorded_is_none(tmp_path: Path, broken: dict[str, str]) -> None:
+    """A canary's costs nobody his answer; the own server's is an error, and is told as one."""
+    routes = tmp_path / "routes.toml"
+    sent = {"content": b"x", "headers": {"content-type": "image/png"}}
+    with listening(_films()) as sound, listening(_films(**broken)) as other:
+        routes.write_text(f'[[route]]\nmodel = "film"\nname = "canary"\nurl = "{other.url("grpc")}"\nweight = 1.0\n')
+        with gateway(sound.url("grpc"), tmp_path / "one", GATEWAY_ROUTES=str(routes)) as door:
+            assert httpx.post(f"{door.url}/predict/film", **sent).json()["prediction"] == "b"
+        with gateway(other.url("grpc"), tmp_path / "two") as door:
+            answer = httpx.post(f"{door.url}/predict/film", **sent)
+    assert (answer.status_code, answer.json()["code"]) == (502, "broken_answer")
+    kinds = {}
+    for name in ("one", "two"):
+        with sqlite3.connect(tmp_path / name / "audit.sqlite3") as database:
+            lines = [json.loads(line) for (line,) in database.execute("SELECT line FROM audit_lines ORDER BY sequence")]
+        kinds[name] = [(line["kind"], line["route"]) for line in lines]
+    assert kinds == {"one": [("error", "canary"), ("answer", "")], "two": [("error", "")]}
+
+
+def test_what_a_canary_cannot_show_the_own_server_does(triton: Live, tmp_path: Path) -> None:
+    routes = tmp_path / "routes.toml"
+    with listening(films()) as other:
+        routes.write_text(
+            f'[[route]]\nmodel = "chest_xray"\nname = "canary"\nurl = "{other.url("grpc")}"\nweight = 1.0\n'
+        )
+        with gateway(triton.grpc_url, tmp_path / "run", GATEWAY_ROUTES=str(routes)) as door, door.client() as client:
+            sent = {"files": {"file": ("x.png", picture(1))}}
+            answer = client.post("/predict/chest_xray?explain=seen", **sent)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["pictures"]["image"].startswith("data:image/png")
+    assert answer.json()["echo"]  # the canary's
+
+
 def test_nothing_told_that_is_not_recorded_and_no_flood_about_it(triton: Live, tmp_path: Path) -> None:
     with gateway(triton.grpc_url, tmp_path) as door, door.client() as client:
         assert client.post(f"/predict/{MODEL}", **SENT).status_code == 200
@@ -109,6 +152,7 @@ def test_nothing_told_that_is_not_recorded_and_no_flood_about_it(triton: Live, t
         for _ in range(200):  # on one connection: an error that was foreseen ends none
             answer = client.post(f"/predict/{MODEL}", **SENT)
             assert (answer.status_code, answer.json()["code"]) == (503, "not_recorded")
+            assert "X-Prediction-Id" not in answer.headers
         assert len(door.log()) - before < 2000
         assert "Traceback" not in door.log()
 

@@ -40,7 +40,15 @@ def test_a_misspelt_input_of_two_is_not_left_out(door: Running, name: str) -> No
         for sent in ways:
             answer = client.post("/predict/brain_fusion", **sent)
             assert (answer.status_code, answer.json()["code"]) == (422, "unknown_field"), sent.keys()
-        assert client.post("/predict/brain_fusion", json={"ct": film}).status_code == 200
+        for query, sent in (
+            (f"?{name}=AAAA", {"json": {"ct": film}}),
+            ("?mri=AAAA", {"json": {"ct": film}}),
+            (f"/batch?{name}=AAAA", {"json": {"items": [{"ct": film}]}}),
+            ("/batch", {"json": {"items": [{"ct": film}], name: film}}),
+        ):
+            answer = client.post(f"/predict/brain_fusion{query}", **sent)
+            assert (answer.status_code, answer.json()["code"]) == (422, "unknown_field"), query
+        assert client.post("/predict/brain_fusion?heatmap=none", json={"ct": film}).status_code == 200
 
 
 def test_a_picture_needs_no_file_name(door: Running) -> None:
@@ -115,6 +123,19 @@ def test_json_of_many_values_costs_nothing(door: Running) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "too_many_values")
     assert max(waited) < 1.5
     assert max(peak) - peak[0] < 300 << 20
+
+
+def test_nor_does_feedback(door: Running) -> None:
+    process = psutil.Process(door.process.pid)
+    before = process.memory_info().rss
+    body = b'{"label": "a", "x": [' + b"{}," * 6_000_000 + b"{}]}"
+    with door.client() as client:
+        path, kind = f"/feedback/{'0' * 32}", {"content-type": "application/json"}
+        assert client.post(path, content=body, headers=kind).json()["code"] == "too_many_values"
+        assert client.post(path, json={"label": "a"}).json()["code"] == "unknown_prediction"
+        for wrong in ({}, {"label": ""}, {"label": 7}, {"label": "a", "more": 1}, ["a"]):
+            assert client.post(path, json=wrong).status_code == 422, wrong
+    assert process.memory_info().rss - before < 150 << 20
 
 
 def test_the_path_says_no_other_host(door: Running) -> None:
