@@ -160,9 +160,9 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
 
             gate_report.write(order.report / spec.name, reference, found)
         good = [variant for variant in found if variant.file and (not variant.why or order.anyway)]
-        likely = reference_distribution(spec, reference.items, reference.expected)
-        if likely is None and weights.shipped and spec.shipped:
-            likely = shipped_reference(spec.shipped)
+        distribution = reference_distribution(spec, reference.items, reference.expected)
+        if distribution is None and weights.shipped and spec.shipped:
+            distribution = shipped_reference(spec.shipped)
         card = Card(
             model=spec.name,
             version=VERSION,
@@ -171,7 +171,7 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
             calibration=calibration,
             recipe=recipe_digest(spec.name, tools=[cards.tool_versions()[tool] for tool in TOOLS]),
             compared=reference.items.origin,
-            reference=likely,
+            reference=distribution,
             artefacts={variant.name: cards.artefact(variant, anyway=order.anyway) for variant in good},
             refused={variant.name: cards.refused(variant) for variant in found if variant not in good},
         )

@@ -16,7 +16,7 @@ from gateway.access import Caller
 from gateway.audit import Entry
 from gateway.catalogue import told
 from gateway.documentation import JSON, TEXT, drift_schema, feedback_body, responses
-from gateway.predicting.inputs import decoded
+from gateway.json_values import decoded
 from gateway.refusals import Refused
 from gateway.schemas import Feedback, Health, ModelInfo
 from gateway.services import Services

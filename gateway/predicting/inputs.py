@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
@@ -22,13 +21,13 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
 from gateway.access.bodies import has_body
+from gateway.json_values import decoded
 from gateway.refusals import Refused
 from medserve import Description
 
 FILE, ITEMS = "file", "items"
 ANSWERED_BY = ("heatmap", "explain")  # of the query: how to answer, not what about
 MOST_PARTS = 1000
-MOST_COMMAS = 50_000  # of JSON: as many values are parsed at most, whatever the body's size
 _UNNAMED = b'; filename=""'
 NO_LIMIT = 1 << 40  # but the body's own
 Item = dict[str, bytes]
@@ -115,20 +114,6 @@ def _content(value: UploadFile | str) -> bytes:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape")
     return value.file.read()  # in memory: see _InMemory
-
-
-def decoded(body: bytes) -> Any:
-    """What JSON says, of as many values as are worth the memory.
-
-    Raises:
-        Refused: more of them, or no JSON.
-    """
-    if body.count(b",") > MOST_COMMAS:
-        raise Refused(413, "too_many_values", f"expected JSON of at most {MOST_COMMAS} values, got more")
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
-        raise Refused(400, "bad_json", "expected JSON, got another body") from exc
 
 
 def _of_json(described: Description, body: bytes) -> list[Given]:
