@@ -264,9 +264,9 @@ def test_a_revoked_key_is_forgotten_without_a_new_one_being_shown(
         assert await tokens.find(token)
         issuer.keys = [jwk("RS256", "new", OTHER_RSA)]
         await asyncio.sleep(0.15)
-        await tokens.find(token)  # starts the look
-        await asyncio.sleep(0.3)
-        assert await tokens.find(token) is None
+        async with asyncio.timeout(10):
+            while await tokens.find(token):  # the first of them starts the look
+                await asyncio.sleep(0.05)
 
     asyncio.run(run())
 
@@ -278,7 +278,7 @@ def test_unknown_keys_do_not_make_us_ask_at_each_request(issuer: TestIssuer, mad
         forged = [issuer.token("RS256", f"unknown-{number}", OTHER_RSA) for number in range(50)]
         started = time.monotonic()
         assert not any(await asyncio.gather(*(tokens.find(token) for token in forged)))
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 3
 
     asyncio.run(run())
     assert issuer.asked == ["/.well-known/openid-configuration", "/jwks"]
@@ -314,8 +314,8 @@ def test_a_slow_issuer_does_not_block_the_loop(issuer: TestIssuer, made: Callabl
         assert await asking
         return longest
 
-    issuer.delay_s = 0.5
-    assert asyncio.run(longest_pause(made())) < 0.3
+    issuer.delay_s = 1.5
+    assert asyncio.run(longest_pause(made())) < 1
 
 
 @pytest.mark.parametrize(
@@ -353,13 +353,13 @@ def test_a_failing_issuer_keeps_the_known_keys(issuer: TestIssuer, made: Callabl
 def test_while_no_keys_were_ever_got_nobody_is_called_wrong(issuer: TestIssuer, made: Callable[..., Tokens]) -> None:
     async def run() -> None:
         issuer.failing = True
-        tokens = made(refetch_s=0.1)
+        tokens = made(refetch_s=1.5)
         for _ in range(20):
             with pytest.raises(NotVouched):
                 await tokens.find(issuer.token())
         assert len(issuer.asked) <= 2  # no more than a failing issuer can bear
         issuer.failing = False
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(1.6)
         assert await tokens.find(issuer.token())
 
     asyncio.run(run())

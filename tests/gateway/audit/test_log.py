@@ -88,7 +88,7 @@ def test_concurrent_lines_are_committed_together(store: Store, monkeypatch: pyte
 
 def test_at_rest_nothing_waits(store: Store) -> None:
     async def run() -> float:
-        log = AuditLog(store, between_commits_s=0.5)
+        log = AuditLog(store, between_commits_s=5)
         await log.start()
         started = time.monotonic()
         await log.record(entry())
@@ -96,7 +96,7 @@ def test_at_rest_nothing_waits(store: Store) -> None:
         await log.close()
         return taken_s
 
-    assert asyncio.run(run()) < 0.4
+    assert asyncio.run(run()) < 4
 
 
 def test_a_caller_that_goes_away_leaves_its_line(store: Store) -> None:
@@ -145,12 +145,12 @@ def test_a_writer_that_hangs_is_an_error_and_its_line_is_left_out(
     monkeypatch.setattr(store, "append", stuck)
 
     async def run() -> None:
-        log = AuditLog(store, timeout_s=0.3, between_commits_s=0)
+        log = AuditLog(store, timeout_s=1.5, between_commits_s=0)
         await log.start()
         under_way = asyncio.create_task(log.record(entry()))
         await asyncio.sleep(0.1)
         given_up = entry()
-        with pytest.raises(LogUnavailable, match=r"within 0\.3 s"):
+        with pytest.raises(LogUnavailable, match=r"within 1\.5 s"):
             await log.record(given_up)
         with pytest.raises(LogUnavailable):
             await under_way
