@@ -138,7 +138,7 @@ def test_what_an_ended_call_did_not_send_does_not_stay(refuses: bool) -> None:
     call = Infer("m", (Tensor.of_bytes("image", bytes(8 << 20)),), ("echo",))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        told = _told(f"http://127.0.0.1:{listener.getsockname()[1]}", call, timeout_s=0.5)
+        told = _told(f"http://127.0.0.1:{listener.getsockname()[1]}", call, timeout_s=3 if refuses else 0.5)
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", ResourceWarning)
             gc.collect()
