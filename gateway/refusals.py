@@ -33,7 +33,7 @@ class Refused(Exception):
         retry_s: when asking again may help; None: the same request will be refused again.
     """
 
-    def __init__(self, status: int, code: str, detail: str, *, retry_s: int | None = None) -> None:
+    def __init__(self, status: int, code: str, detail: str, *, retry_s: float | None = None) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.retry_s = status, code, detail, retry_s
 

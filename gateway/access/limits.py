@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gateway.access.caller import Caller
 
 BUSY_RETRY_S = 1.0
+_ROUNDING_S = 1e-9
 _SWEEP = 1024  # callers, above which those are forgotten who have asked nothing of late
 
 
@@ -70,18 +71,26 @@ class Limits:
             sentence = f"expected at most {caller.concurrency} requests under way with this key, got one more"
             return Refusal(429, "too_many_at_once", sentence, BUSY_RETRY_S)
         if (wait_s := self._draw(use, caller)) > 0:
-            sentence = f"expected at most {caller.rate_per_s:g} requests a second with this key, got more"
-            return Refusal(429, "rate_limited", sentence, wait_s)
+            return _rate_limited(caller, wait_s)
         use.under_way += 1
         self._under_way += counted
         self._uses[caller.id] = use
         return None
 
-    def charge(self, caller: Caller, more: int) -> None:
-        """What was let in as one request are more: the caller's next ones wait until they are paid for."""
-        if caller.rate_per_s is not None and more > 0:
-            use = self._uses[caller.id]
-            use.full_at = max(use.full_at, self._clock()) + more / caller.rate_per_s
+    def charge(self, caller: Caller, more: int) -> Refusal | None:
+        """What was let in as one request is more: the caller's next ones wait until it is paid for.
+
+        A bucket is overdrawn by one such request at a time. Others that were let in beside it are refused here, and
+        use up nothing: else as many as the burst would each bring their many.
+        """
+        if caller.rate_per_s is None or more <= 0:
+            return None
+        use, now, each_s = self._uses[caller.id], self._clock(), 1 / caller.rate_per_s
+        if (wait_s := use.full_at - now - caller.burst * each_s) > _ROUNDING_S:
+            use.full_at -= each_s
+            return _rate_limited(caller, wait_s)
+        use.full_at = max(use.full_at, now) + more * each_s
+        return None
 
     def leave(self, caller: Caller, *, counted: bool, held_bytes: int) -> None:
         """Give the place back, and what its body took."""
@@ -105,7 +114,7 @@ class Limits:
         now, each_s = self._clock(), 1 / caller.rate_per_s
         full_at = max(use.full_at, now) + each_s
         wait_s = full_at - now - caller.burst * each_s
-        if wait_s > 1e-9:  # of rounding
+        if wait_s > _ROUNDING_S:
             return wait_s
         use.full_at = full_at
         return 0.0
@@ -114,3 +123,8 @@ class Limits:
         now = self._clock()
         self._uses = {name: use for name, use in self._uses.items() if use.under_way or use.full_at > now}
         self._sweep_above = max(_SWEEP, 2 * len(self._uses))
+
+
+def _rate_limited(caller: Caller, wait_s: float) -> Refusal:
+    sentence = f"expected at most {caller.rate_per_s:g} requests a second with this key, got more"
+    return Refusal(429, "rate_limited", sentence, wait_s)

@@ -2,7 +2,7 @@
 
 The order of the questions is that of their price: headers, who, whether the route is his, how much, and only then the
 body. The application finds the caller in `request.state.caller`, and neither key nor token anywhere; for what counts as
-more than one request it calls `request.state.charge`.
+more than one request it calls `request.state.charge`, and refuses it where that says so.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class AccessMiddleware:
         if (refusal := self._limits.enter(found, counted=counted)) is not None:
             await self._refuse(refusal, scope, send)
             return
-        visit = _Visit(self, _inside(scope, found, partial(self._limits.charge, found)), receive, send)
+        visit = _Visit(self, _inside(scope, found, partial(self._charge, found)), receive, send)
         try:
             await visit.run(self._app)
         finally:
@@ -129,6 +129,12 @@ class AccessMiddleware:
         foreign = elsewhere and scope["method"] not in _READING and headers.get("origin") not in self._origins
         return _FOREIGN if foreign else None
 
+    def _charge(self, caller: Caller, more: int) -> Refusal | None:
+        refusal = self._limits.charge(caller, more)
+        if refusal is not None:
+            self._refused.labels(refusal.code).inc()
+        return refusal
+
     async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
         self._refused.labels(refusal.code).inc()
         await _answer(refusal, Headers(scope=scope))(scope, _nothing, send)
@@ -160,7 +166,7 @@ class _Visit:
         self._over = True
 
 
-def _inside(scope: Scope, caller: Caller, charge: Callable[[int], None]) -> Scope:
+def _inside(scope: Scope, caller: Caller, charge: Callable[[int], Refusal | None]) -> Scope:
     state = {**scope.get("state", {}), "caller": caller, "charge": charge}
     return {**scope, "headers": without(scope["headers"]), "state": state}
 

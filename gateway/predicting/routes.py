@@ -133,11 +133,9 @@ async def _results(
     request: Request, described: Description, route: str, items: list[Given], wanted: Wanted
 ) -> dict[str, Any]:
     services, caller = Services.of(request), _caller(request)
-    if len(items) > services.settings.most_items:
-        why = Refused(413, "too_many_items", f"expected at most {services.settings.most_items} items, got {len(items)}")
+    if (why := _too_many(request, len(items))) is not None:
         await _refuse(request, described, why)
         raise why
-    request.state.charge(len(items) - 1)
     turns = asyncio.Semaphore(min(AT_ONCE, caller.concurrency or AT_ONCE))
 
     async def answered(own: str, item: Given) -> Answered:
@@ -159,6 +157,16 @@ async def _results(
             return {"index": index, "status": 200, "answer": {**found.body, **fields}}
 
     return {"results": await asyncio.gather(*(result(index, item) for index, item in enumerate(items)))}
+
+
+def _too_many(request: Request, count: int) -> Refused | None:
+    """Why so many items get no answer now; None: they do, and the caller's rate has been charged for each."""
+    most = Services.of(request).settings.most_items
+    if count > most:
+        return Refused(413, "too_many_items", f"expected at most {most} items, got {count}")
+    if (later := request.state.charge(count - 1)) is not None:
+        return Refused(later.status, later.code, later.detail, retry_s=later.retry_s)
+    return None
 
 
 def _caller(request: Request) -> Caller:

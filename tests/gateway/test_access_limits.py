@@ -69,7 +69,20 @@ def test_what_counts_as_many_is_paid_for_by_the_next() -> None:
     assert refusal.retry_s == pytest.approx((64 + 1 - 5) / 2)
     clock.now += refusal.retry_s
     assert [asked(of, caller) for _ in range(2)] == ["", "rate_limited"]
-    of.charge(Caller(id="free"), 63)  # without a rate there is nothing to pay
+    assert of.charge(Caller(id="free"), 63) is None  # without a rate there is nothing to pay
+
+
+def test_many_that_come_side_by_side_overdraw_once() -> None:
+    """All were let in before the first said how many it is; those that are refused use up nothing."""
+    clock = Clock()
+    of, caller = limits(clock), Caller(id="x", rate_per_s=2, burst=5)
+    assert [asked(of, caller) for _ in range(6)] == [""] * 5 + ["rate_limited"]
+    refusals = [of.charge(caller, 63) for _ in range(5)]
+    assert refusals[0] is None
+    assert [(one.code, one.retry_s) for one in refusals[1:]] == [
+        ("rate_limited", pytest.approx((63 - at) / 2)) for at in range(4)
+    ]
+    assert of.enter(caller, counted=True).retry_s == pytest.approx((64 + 1 - 5) / 2)  # as if they had never come
 
 
 def test_callers_do_not_share() -> None:

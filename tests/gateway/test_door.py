@@ -138,6 +138,24 @@ def test_a_batch_counts_as_its_items(tmp_path: Path) -> None:
     assert 7 <= int(refused.headers["Retry-After"]) <= 9  # (20 + 1 - 3) / 2
 
 
+def test_batches_side_by_side_overdraw_once(tmp_path: Path) -> None:
+    files = [("file", (f"{n}.png", b"film", "image/png")) for n in range(64)]
+    limits = {"GATEWAY_RATE_PER_S": "1", "GATEWAY_BURST": "10"}
+
+    def ask(client: httpx.Client) -> httpx.Response:
+        return client.post("/predict/film/batch", files=files)
+
+    with (
+        running(tmp_path, GATEWAY_KEYS=f"ward:{DIGEST}", **limits) as url,
+        httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client,
+        ThreadPoolExecutor(10) as pool,
+    ):
+        answers = list(pool.map(ask, [client] * 10))
+    assert Counter(one.status_code for one in answers) == {200: 1, 429: 9}
+    assert all(int(one.headers["retry-after"]) > 40 for one in answers if one.status_code == 429)
+    assert {one.json()["code"] for one in answers if one.status_code == 429} == {"rate_limited"}
+
+
 def test_hyphens_are_as_good_as_underscores(tmp_path: Path) -> None:
     keys = f"ward:{DIGEST}:a-film"
     with running(tmp_path, GATEWAY_KEYS=keys) as url, httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client:
