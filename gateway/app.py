@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from gateway import about, page
+from gateway import about, feedback, page
 from gateway.access import AccessMiddleware, AccessSettings
 from gateway.access.bodies import BodyRefused
 from gateway.audit import AuditError, AuditLog, open_store
@@ -57,6 +58,7 @@ def create_app(settings: Settings, access: AccessSettings, *, transport: AsyncTr
     )
     app.include_router(routes.router)
     app.include_router(about.router)
+    app.include_router(feedback.router)
     page.mount(app)
     complete(app)
     for kind, handler in _HANDLERS.items():
@@ -73,6 +75,7 @@ def _lifespan(
         client = _connected(settings, settings.server, transport)
         clients = Clients(client, partial(_connected, settings))
         monitor = Monitor(settings.window, registry)
+        catalogue = Catalogue(client, monitor.refer)
         audit = AuditLog(open_store(settings.audit, key=settings.audit_key))
         await audit.start()
         predictor = Predictor(
@@ -86,15 +89,17 @@ def _lifespan(
         app.state.services = Services(
             settings=settings,
             client=client,
-            catalogue=Catalogue(client, monitor.refer),
+            catalogue=catalogue,
             predictor=predictor,
             audit=audit,
             monitor=monitor,
             registry=registry,
         )
+        remembering = asyncio.create_task(feedback.remember(audit, monitor, catalogue))
         try:
             yield
         finally:
+            remembering.cancel()
             await predictor.close()
             await audit.close()
             await clients.close()

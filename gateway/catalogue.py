@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medserve import AsyncClient, Description, UnknownModel
@@ -18,10 +18,12 @@ class Catalogue:
 
     Args:
         client: of that server.
-        refer: told of each model and its reference distribution whenever the server is asked.
+        refer: told of each model, its reference distribution and its labels whenever the server is asked.
     """
 
-    def __init__(self, client: AsyncClient, refer: Callable[[str, Mapping[str, Any] | None], None]) -> None:
+    def __init__(
+        self, client: AsyncClient, refer: Callable[[str, Mapping[str, Any] | None, Sequence[str]], None]
+    ) -> None:
         self._client, self._refer = client, refer
         self._models: Mapping[str, Description] = {}
         self._told_at = float("-inf")
@@ -44,7 +46,7 @@ class Catalogue:
         self._models = await self._client.models()
         self._told_at = time.monotonic()
         for name, described in self._models.items():
-            self._refer(name, described.report.get("reference"))
+            self._refer(name, described.report.get("reference"), described.labels)
         return self._models
 
     async def find(self, name: str) -> Description:

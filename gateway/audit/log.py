@@ -31,6 +31,7 @@ from gateway.audit.store import Line, Store
 MOST_TOGETHER = 500
 MOST_WAITING = 10_000
 LINES_BETWEEN_NOTES = 10_000
+LOOKED_BACK = 1_000_000  # lines
 BETWEEN_COMMITS_S = 0.02
 _TELL = logging.getLogger(__name__)
 
@@ -133,6 +134,22 @@ class AuditLog:
         found = [lines.entry(line, f"lines of prediction {prediction_id[:32]}") for line in kept]
         own = [entry for entry in found if entry.kind not in ("shadow", "feedback")]
         return next((entry for entry in own if entry.kind == "answer"), own[0] if own else None)
+
+    async def labelled(self, most: int) -> list[tuple[Entry, str]]:
+        """Answers with what was last said of each in feedback, in that order.
+
+        Args:
+            most: newest feedback that is looked at, within the last LOOKED_BACK lines.
+
+        Raises:
+            AuditError: the log cannot be read.
+        """
+        found: dict[str, tuple[Entry, str]] = {}
+        for texts in await asyncio.to_thread(self._store.labelled, most, LOOKED_BACK):
+            answer, told = (lines.entry(text, "lines with feedback") for text in texts)
+            found.pop(answer.prediction_id, None)  # a correction stands where it came
+            found[answer.prediction_id] = answer, told.outcome
+        return [*found.values()]
 
     def _end(self, thread: threading.Thread) -> None:
         with contextlib.suppress(queue.Full):

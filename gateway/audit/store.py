@@ -25,6 +25,7 @@ from gateway.audit.tables import (
     FIND_LINES,
     HEAD_ID,
     HEADS,
+    LABELLED,
     LINES,
     READ_HEAD,
     REPLACE_HEAD,
@@ -125,6 +126,17 @@ class Store(ABC):
         """Lines that belong to a prediction, oldest first."""
         with self.reading() as connection:
             return list(connection.execute(FIND_LINES, {"wanted": prediction_id}).scalars())
+
+    def labelled(self, most: int, back: int) -> list[tuple[str, str]]:
+        """Lines of answers, each with one of its feedback, in the order of feedback, oldest first.
+
+        Args:
+            most: newest that are wanted.
+            back: lines, from the newest, that are looked through.
+        """
+        with self.reading() as connection:
+            found = connection.execute(LABELLED, {"most": most, "back": back}).all()
+        return [(answer, told) for answer, told in reversed(found)]
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, bindparam, func, insert, select, update
 
 metadata = MetaData()
 
@@ -31,5 +31,15 @@ REPLACE_HEAD = update(HEADS).where(HEADS.c.id == HEAD_ID).values(line=bindparam(
 ADD_LINES = insert(LINES)
 FIND_LINES = (
     select(LINES.c.line).where(LINES.c.prediction_id == bindparam("wanted")).order_by(LINES.c.sequence).limit(100)
+)
+_ANSWERS, _NEWEST = LINES.alias("answers"), select(func.max(LINES.c.sequence)).scalar_subquery()
+# Keys are sorted and quotes within text are escaped, so that no other line holds these. Newest first.
+LABELLED = (
+    select(_ANSWERS.c.line, LINES.c.line)
+    .join_from(LINES, _ANSWERS, _ANSWERS.c.prediction_id == LINES.c.prediction_id)
+    .where(LINES.c.sequence > _NEWEST - bindparam("back"))
+    .where(LINES.c.line.contains('"kind":"feedback"'), _ANSWERS.c.line.contains('"kind":"answer"'))
+    .order_by(LINES.c.sequence.desc())
+    .limit(bindparam("most"))
 )
 ALL_LINES = select(LINES).order_by(LINES.c.sequence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,12 +38,34 @@ class Monitor:
         self._watched: dict[str, Watched] = {}
         self._written: dict[str, Mapping[str, Any] | None] = {}
         self._feedback: dict[str, Feedback] = {}
+        self._earlier: dict[str, list[tuple[str, str, str]]] = {}
 
-    def refer(self, model: str, reference: Mapping[str, Any] | None) -> None:
+    def refer(self, model: str, reference: Mapping[str, Any] | None, labels: Sequence[str] = ()) -> None:
         """What a model describes itself with. Another reference than before empties its window.
 
         One that cannot be read is as good as none: it is logged, and `state` says why.
+
+        Args:
+            model: its name.
+            reference: its distribution, as exported.
+            labels: all; empty where they are not known, or it has none.
         """
+        self._compare_with(model, reference)
+        if labels and (earlier := self._earlier.pop(model, None)):
+            feedback = self._feedback.setdefault(model, Feedback(CASES))
+            feedback.remember(earlier, labels)
+            self._metrics.told(model, feedback.sensitivity(), feedback.specificity(), fresh=False)
+
+    def remember(self, cases: Iterable[tuple[str, str, str, str]]) -> None:
+        """Radiologists' labels of another process's time, oldest first. They count when their model is referred to.
+
+        Args:
+            cases: model, case, prediction and truth of each, as in `told`.
+        """
+        for model, case, prediction, truth in cases:
+            self._earlier.setdefault(model, []).append((case, prediction, truth))
+
+    def _compare_with(self, model: str, reference: Mapping[str, Any] | None) -> None:
         if model in self._watched and self._written.get(model) == reference:
             return
         read, refused = _read(model, reference)

@@ -46,6 +46,18 @@ class Feedback:
         self.total += fresh
         return fresh
 
+    def remember(self, earlier: Iterable[tuple[str, str, str]], labels: Sequence[str]) -> None:
+        """Cases that were told before all others, oldest first. What has been said since stands.
+
+        Args:
+            earlier: case, prediction and truth of each; one with a label that the model no longer has is left out.
+            labels: of the model, all.
+        """
+        fitting = {case: (said, truth) for case, said, truth in earlier if said in labels and truth in labels}
+        self._labels = tuple(labels)
+        self.total += len(fitting.keys() - self._by_id.keys())
+        self._by_id = OrderedDict([*(fitting | self._by_id).items()][-self._length :])
+
     def sensitivity(self) -> dict[str, tuple[int, int]]:
         """By label: cases that have it, found and all."""
         return {label: _count(said == label for said, truth in self._cases if truth == label) for label in self._labels}

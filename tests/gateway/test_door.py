@@ -156,6 +156,26 @@ def test_batches_side_by_side_overdraw_once(tmp_path: Path) -> None:
     assert {one.json()["code"] for one in answers if one.status_code == 429} == {"rate_limited"}
 
 
+def test_sensitivity_outlives_a_restart(tmp_path: Path) -> None:
+    """Labels come over months; a gateway is started again every few days."""
+    told = {}
+    for start in range(3):
+        with running(tmp_path) as url, httpx.Client(base_url=url) as client:
+            for _ in range(100):
+                found = client.get("/drift").json()["models"]["film"]["performance"]
+                if (found or {"count": 0})["count"] == start:
+                    break
+                time.sleep(0.05)
+            told[start] = found
+            if start:
+                assert 'medserve_sensitivity{label="ill",model="film"} 1.0' in client.get("/metrics").text
+            own = client.post("/predict/film", content=b"x").json()["prediction_id"]
+            assert client.post(f"/feedback/{own}", json={"label": "well" if start else "ill"}).status_code == 204
+    assert told[0] is None
+    assert (told[1]["total"], told[1]["specificity"]["ill"]["of"]) == (1, 0)
+    assert (told[2]["total"], told[2]["specificity"]["ill"]["of"], told[2]["specificity"]["ill"]["right"]) == (2, 1, 0)
+
+
 def test_hyphens_are_as_good_as_underscores(tmp_path: Path) -> None:
     keys = f"ward:{DIGEST}:a-film"
     with running(tmp_path, GATEWAY_KEYS=keys) as url, httpx.Client(base_url=url, headers={"X-API-Key": KEY}) as client:

@@ -290,6 +290,29 @@ def test_metrics():
     assert b"nan" not in generate_latest(registry).lower()
 
 
+def test_what_was_said_before_the_start_counts_and_what_was_said_since_stands():
+    registry = CollectorRegistry()
+    monitor = watching(registry=registry)
+    monitor.told("m", "shared", "b", "b", ("a", "b"))
+    earlier = [("m", f"case {n}", "a", "a" if n % 4 else "b") for n in range(20)]
+    monitor.remember([*earlier, ("m", "shared", "b", "a"), ("m", "x", "gone", "a"), ("away", "y", "a", "a")])
+    assert monitor.state()["models"]["m"]["performance"]["count"] == 1  # which labels there are is not known yet
+    for _ in range(2):
+        monitor.refer("m", None, ("a", "b"))
+        found = monitor.state()["models"]["m"]["performance"]
+        assert (found["count"], found["total"]) == (21, 21)
+        assert (found["sensitivity"]["a"]["right"], found["sensitivity"]["a"]["of"]) == (15, 15)
+        assert (found["sensitivity"]["b"]["right"], found["sensitivity"]["b"]["of"]) == (1, 6)
+    assert registry.get_sample_value("medserve_sensitivity", {"model": "m", "label": "b"}) == pytest.approx(1 / 6)
+    assert registry.get_sample_value("medserve_feedback_total", {"model": "m"}) == 1  # of this process
+    for number in range(500):
+        monitor.told("m", f"new {number}", "a", "a", ("a", "b"))
+    found = monitor.state()["models"]["m"]["performance"]
+    assert (found["count"], found["total"]) == (500, 521)
+    assert found["sensitivity"]["b"]["of"] == 0
+    assert "away" not in monitor.state()["models"]
+
+
 def test_two_monitors_in_one_process_and_an_impossible_window():
     Monitor(), Monitor()
     with pytest.raises(ValueError, match="at least 1"):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.audit import AuditError, AuditLog, ChainBroken, LogUnavailable, Store, open_store
+from gateway.audit import AuditError, AuditLog, ChainBroken, Entry, LogUnavailable, Store, open_store
 from gateway.audit.chain import Seal
 from gateway.audit.store import Line
 from gateway.audit.verification import verify
@@ -50,6 +50,22 @@ def test_find_means_the_answer_not_its_shadow_or_feedback(store: Store) -> None:
     beside = [entry(prediction_id=answer.prediction_id, kind=kind, outcome="x") for kind in ("shadow", "feedback")]
     asyncio.run(record_all(store, [beside[0], answer, beside[1]]))
     assert asyncio.run(AuditLog(store).find(answer.prediction_id)) == answer
+
+
+def test_labelled_answers_are_found_with_what_was_last_said(store: Store) -> None:
+    answers = [entry(number, outcome="feedback") for number in range(4)]
+    others = [entry(kind=kind, outcome="x", model='"kind":"feedback"') for kind in ("refusal", "error", "shadow")]
+
+    def said(of: int, label: str) -> Entry:
+        return entry(prediction_id=answers[of].prediction_id, kind="feedback", outcome=label)
+
+    told = [said(0, "a"), said(1, "b"), said(0, "c"), entry(kind="feedback", outcome="of an answer that was removed")]
+    shadow = entry(prediction_id=answers[1].prediction_id, kind="shadow", outcome="y")
+    asyncio.run(record_all(store, [*answers, *others, shadow, *told]))
+    found = asyncio.run(AuditLog(store).labelled(10))
+    assert found == [(answers[1], "b"), (answers[0], "c")]
+    assert asyncio.run(AuditLog(store).labelled(1)) == found[1:]
+    assert store.labelled(10, back=1) == []  # the newest line is of no answer that is there
 
 
 def test_a_line_is_there_for_others_when_record_returns(store: Store, url: str, key: bytes | None) -> None:
