@@ -120,8 +120,8 @@ def test_a_killed_server_costs_no_call(two: Callable[[int], Live], tmp_path: Pat
         _both_in(load, servers)
         asked_again = proxy.told(f"{CLUSTER}.upstream_rq_retry")
         server, launcher = servers[0].triton(), servers[0].process
-        launcher.kill()
         server.kill()
+        launcher.kill()  # second: without it a server ends in order, and refuses calls
         time.sleep(5)
         again = proxy.told(f"{CLUSTER}.upstream_rq_retry") - asked_again
     # Those under way, and those sent there until it was left alone: how many depends on how fast the machine is.
