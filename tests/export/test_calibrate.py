@@ -97,11 +97,11 @@ def _probabilities(file: Path, pixels: np.ndarray) -> np.ndarray:
     return np.concatenate([session.run(["probabilities"], {"pixels": part[None]})[0] for part in pixels])
 
 
-def _some(films: Path, folder: Path, each: int = 20) -> Path:
-    """A few of each label: all of them take two minutes."""
+def _some(films: Path, folder: Path) -> Path:
+    """A few of the labels that are asked for, and fewer of others: all of them take two minutes."""
     for label in sorted(path for path in films.iterdir() if path.is_dir()):
         (folder / label.name).mkdir(parents=True)
-        for film in pictures_below(label)[:each]:
+        for film in pictures_below(label)[: 20 if label.name in ("normal", "pneumonia") else 2]:
             (folder / label.name / film.name).symlink_to(film)
     return folder
 
@@ -130,7 +130,7 @@ def test_a_sample_checkpoint_is_calibrated(sample_data: SampleData, checkpoints:
     assert before.artefacts["fp32.onnx"].fingerprint != card.artefacts["fp32.onnx"].fingerprint
     pixels = net_inputs(SPEC.step, [file.read_bytes() for file in pictures_below(films)])["pixels"]
     plain, calibrated = (_probabilities(file, pixels) for file in (tmp_path / "before.onnx", folder / "fp32.onnx"))
-    assert len(pixels) == 68  # of one label there are eight
+    assert len(pixels) == 44
     assert (plain.argmax(1) == calibrated.argmax(1)).all()
     assert np.abs(plain - calibrated).max() > 0.01
     # An export for another reason keeps the temperature; another checkpoint does not.
