@@ -11,6 +11,7 @@ from medserve import AsyncClient, Description, UnknownModel
 
 KEPT_S = 5.0
 _LARGE = ("reference", "summary_fields", "recipe")  # for programs alone: GET /drift tells the first
+Refer = Callable[[str, Mapping[str, Any] | None, Sequence[str], frozenset[str]], None]
 
 
 class Catalogue:
@@ -18,12 +19,10 @@ class Catalogue:
 
     Args:
         client: of that server.
-        refer: told of each model, its reference distribution and its labels whenever the server is asked.
+        refer: told of each model, its reference distribution, labels and artefacts whenever the server is asked.
     """
 
-    def __init__(
-        self, client: AsyncClient, refer: Callable[[str, Mapping[str, Any] | None, Sequence[str]], None]
-    ) -> None:
+    def __init__(self, client: AsyncClient, refer: Refer) -> None:
         self._client, self._refer = client, refer
         self._models: Mapping[str, Description] = {}
         self._told_at = float("-inf")
@@ -46,7 +45,7 @@ class Catalogue:
         self._models = await self._client.models()
         self._told_at = time.monotonic()
         for name, described in self._models.items():
-            self._refer(name, described.report.get("reference"), described.labels)
+            self._refer(name, described.report.get("reference"), described.labels, artefacts(described))
         return self._models
 
     async def find(self, name: str) -> Description:
@@ -60,6 +59,11 @@ class Catalogue:
             if name.replace("-", "_") == described.name or name in described.aliases:
                 return described
         raise UnknownModel(f"model: expected one of {', '.join(models)}; got another name")
+
+
+def artefacts(described: Description) -> frozenset[str]:
+    """SHA-256 of the networks' files that may answer; empty where the server does not tell."""
+    return frozenset(one["sha256"] for one in described.report.get("artefacts", {}).values())
 
 
 def told(described: Description) -> dict[str, Any]:

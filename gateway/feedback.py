@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from gateway import examples
 from gateway.audit import AuditError, AuditLog, Entry
-from gateway.catalogue import Catalogue
+from gateway.catalogue import Catalogue, artefacts
 from gateway.documentation import feedback_body, responses
-from gateway.drift import Monitor
+from gateway.drift import Case, Monitor
 from gateway.json_values import decoded
 from gateway.refusals import Refused
 from gateway.schemas import Feedback
@@ -46,8 +46,10 @@ async def feedback(request: Request, prediction_id: Id) -> Response:
     if told_label.label not in described.labels:
         raise Refused(422, "unknown_label", f"expected one of {', '.join(described.labels) or 'no label'}, got another")
     await services.audit.record(_feedback(entry, caller.id, told_label.label))
-    if _counts(entry) and entry.outcome in described.labels:  # else of a model that was exchanged
-        services.monitor.told(entry.model, prediction_id, entry.outcome, told_label.label, described.labels)
+    current = artefacts(described)
+    exchanged = entry.outcome not in described.labels or (current and entry.artefact_sha256 not in current)
+    if _counts(entry) and not exchanged:
+        services.monitor.told(entry.model, _case(entry, told_label.label), described.labels)
     return Response(status_code=204)
 
 
@@ -58,7 +60,7 @@ async def remember(audit: AuditLog, monitor: Monitor, catalogue: Catalogue) -> N
     except AuditError as why:
         _log.warning("feedback: what was said before this start is not counted: %s", why)
         return
-    monitor.remember((one.model, one.prediction_id, one.outcome, said) for one, said in labelled if _counts(one))
+    monitor.remember((one.model, _case(one, said)) for one, said in labelled if _counts(one))
     with contextlib.suppress(MedServeError):  # who asks next will tell the monitor which labels there are
         await catalogue.models()
 
@@ -66,6 +68,10 @@ async def remember(audit: AuditLog, monitor: Monitor, catalogue: Catalogue) -> N
 def _counts(entry: Entry) -> bool:
     """Sensitivity is that of the version everybody asks, not of a canary or another that is tried beside it."""
     return not entry.route
+
+
+def _case(answer: Entry, label: str) -> Case:
+    return Case(id=answer.prediction_id, artefact=answer.artefact_sha256, prediction=answer.outcome, truth=label)
 
 
 async def _told(request: Request) -> Feedback:

@@ -5,6 +5,7 @@ distributions that were written when it was exported, and the radiologist's labe
 """
 
 from gateway.drift.monitor import Monitor
+from gateway.drift.performance import Case
 from gateway.drift.window import Observation
 
-__all__ = ["Monitor", "Observation"]
+__all__ = ["Case", "Monitor", "Observation"]

@@ -73,8 +73,7 @@ class Metrics:
         """After each radiologist's label; a correction is no fresh one. A label without cases has no number."""
         self._feedback.labels(model).inc(fresh)
         for gauge, shares in ((self._sensitivity, sensitivity), (self._specificity, specificity)):
+            gauge.remove_by_labels({"model": model})
             for label, (right, of) in shares.items():
                 if of:
                     gauge.labels(model, label).set(right / of)
-                else:
-                    gauge.remove_by_labels({"model": model, "label": label})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 import gateway.drift.state as state
 from gateway.drift.metrics import Metrics
-from gateway.drift.performance import Feedback
+from gateway.drift.performance import Case, Feedback
 from gateway.drift.reference import Reference
 from gateway.drift.summary import summary
 from gateway.drift.watched import Watched
@@ -38,9 +38,15 @@ class Monitor:
         self._watched: dict[str, Watched] = {}
         self._written: dict[str, Mapping[str, Any] | None] = {}
         self._feedback: dict[str, Feedback] = {}
-        self._earlier: dict[str, list[tuple[str, str, str]]] = {}
+        self._earlier: dict[str, list[Case]] = {}
 
-    def refer(self, model: str, reference: Mapping[str, Any] | None, labels: Sequence[str] = ()) -> None:
+    def refer(
+        self,
+        model: str,
+        reference: Mapping[str, Any] | None,
+        labels: Sequence[str] = (),
+        artefacts: Collection[str] = (),
+    ) -> None:
         """What a model describes itself with. Another reference than before empties its window.
 
         One that cannot be read is as good as none: it is logged, and `state` says why.
@@ -49,21 +55,22 @@ class Monitor:
             model: its name.
             reference: its distribution, as exported.
             labels: all; empty where they are not known, or it has none.
+            artefacts: SHA-256 of the files that it may run; empty where they are not known.
         """
         self._compare_with(model, reference)
-        if labels and (earlier := self._earlier.pop(model, None)):
-            feedback = self._feedback.setdefault(model, Feedback(CASES))
-            feedback.remember(earlier, labels)
+        if not labels or not (model in self._earlier or model in self._feedback):
+            return
+        feedback = self._feedback.setdefault(model, Feedback(CASES))
+        if feedback.keep(labels, artefacts, self._earlier.pop(model, ())):
             self._metrics.told(model, feedback.sensitivity(), feedback.specificity(), fresh=False)
 
-    def remember(self, cases: Iterable[tuple[str, str, str, str]]) -> None:
-        """Radiologists' labels of another process's time, oldest first. They count when their model is referred to.
+    def remember(self, cases: Iterable[tuple[str, Case]]) -> None:
+        """Radiologists' labels of another process's time, oldest first, each with its model.
 
-        Args:
-            cases: model, case, prediction and truth of each, as in `told`.
+        They count when their model is referred to.
         """
-        for model, case, prediction, truth in cases:
-            self._earlier.setdefault(model, []).append((case, prediction, truth))
+        for model, case in cases:
+            self._earlier.setdefault(model, []).append(case)
 
     def _compare_with(self, model: str, reference: Mapping[str, Any] | None) -> None:
         if model in self._watched and self._written.get(model) == reference:
@@ -81,21 +88,19 @@ class Monitor:
         if watched.observe(observation):
             self._metrics.looked(observation.model, watched.named(), size=len(watched.window), alert=watched.alert)
 
-    def told(self, model: str, case: str, prediction: str, truth: str, labels: Sequence[str]) -> None:
+    def told(self, model: str, case: Case, labels: Sequence[str]) -> None:
         """A radiologist's label of an answer; a later one of the same answer takes its place.
 
         Args:
             model: that answered.
-            case: the answer's id.
-            prediction: its label.
-            truth: the radiologist's.
+            case: the answer and the label.
             labels: of the model, all.
 
         Raises:
             ValueError: one of them is none of the model's labels.
         """
         feedback = self._feedback.get(model) or Feedback(CASES)
-        fresh = feedback.add(case, prediction, truth, labels)
+        fresh = feedback.add(case, labels)
         self._feedback[model] = feedback
         if model not in self._watched:
             self.refer(model, None)

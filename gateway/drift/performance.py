@@ -5,14 +5,31 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 import gateway.drift.state as state
 
 _Z = 1.959963984540054  # standard deviations that hold 95 % of a normal distribution
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An answer that a radiologist has labelled.
+
+    Args:
+        id: of the answer: who tells it twice tells of one patient.
+        artefact: SHA-256 of the network's file that answered.
+        prediction, truth: labels.
+    """
+
+    id: str
+    artefact: str
+    prediction: str
+    truth: str
+
+
 class Feedback:
-    """One model's answers that a radiologist has labelled.
+    """One model's labelled answers, as long as what gave them is what answers now.
 
     Args:
         length: most that are kept.
@@ -20,54 +37,66 @@ class Feedback:
 
     def __init__(self, length: int) -> None:
         self._length = length
-        self._by_id: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._by_id: OrderedDict[str, Case] = OrderedDict()
         self._labels: tuple[str, ...] = ()
         self.total = 0
 
-    def add(self, case: str, prediction: str, truth: str, labels: Sequence[str]) -> bool:
+    def add(self, case: Case, labels: Sequence[str]) -> bool:
         """One case, or a correction of one that is still kept; whether it is a new one.
 
         Args:
-            case: the answer's id: who tells it twice tells of one patient.
-            prediction, truth: labels.
+            case: the answer and the radiologist's label.
             labels: of the model, all.
 
         Raises:
             ValueError: the model has no such label.
         """
-        for what, label in (("prediction", prediction), ("truth", truth)):
+        for what, label in (("prediction", case.prediction), ("truth", case.truth)):
             if label not in labels:
                 raise ValueError(f"feedback: {what}: expected one of {', '.join(labels) or 'no label'}, got another.")
         self._labels = tuple(labels)
-        fresh = case not in self._by_id
-        self._by_id[case] = prediction, truth
+        fresh = case.id not in self._by_id
+        self._by_id[case.id] = case
         if len(self._by_id) > self._length:
             self._by_id.popitem(last=False)
         self.total += fresh
         return fresh
 
-    def remember(self, earlier: Iterable[tuple[str, str, str]], labels: Sequence[str]) -> None:
-        """Cases that were told before all others, oldest first. What has been said since stands.
+    def keep(self, labels: Sequence[str], artefacts: Collection[str], earlier: Iterable[Case] = ()) -> bool:
+        """Forget what another network or one with other labels answered; whether anything has changed.
 
         Args:
-            earlier: case, prediction and truth of each; one with a label that the model no longer has is left out.
             labels: of the model, all.
+            artefacts: SHA-256 of the files that it may run; empty: not known, so that each counts.
+            earlier: cases from before all others, oldest first, to be counted too; what was said since stands.
         """
-        fitting = {case: (said, truth) for case, said, truth in earlier if said in labels and truth in labels}
-        self._labels = tuple(labels)
-        self.total += len(fitting.keys() - self._by_id.keys())
-        self._by_id = OrderedDict([*(fitting | self._by_id).items()][-self._length :])
+        before, self._labels = (self._labels, self._by_id), tuple(labels)
+        known = {case.id: case for case in earlier} | self._by_id
+        fitting = [
+            (name, case)
+            for name, case in known.items()
+            if case.prediction in labels and case.truth in labels and (not artefacts or case.artefact in artefacts)
+        ]
+        self.total += sum(name not in self._by_id for name, _ in fitting)
+        self._by_id = OrderedDict(fitting[-self._length :])
+        return before != (self._labels, self._by_id)
 
     def sensitivity(self) -> dict[str, tuple[int, int]]:
         """By label: cases that have it, found and all."""
-        return {label: _count(said == label for said, truth in self._cases if truth == label) for label in self._labels}
+        return {
+            label: _count(case.prediction == label for case in self._cases if case.truth == label)
+            for label in self._labels
+        }
 
     def specificity(self) -> dict[str, tuple[int, int]]:
         """By label: cases that do not have it, not called so and all."""
-        return {label: _count(said != label for said, truth in self._cases if truth != label) for label in self._labels}
+        return {
+            label: _count(case.prediction != label for case in self._cases if case.truth != label)
+            for label in self._labels
+        }
 
     @property
-    def _cases(self) -> Collection[tuple[str, str]]:
+    def _cases(self) -> Collection[Case]:
         return self._by_id.values()
 
     def performance(self) -> state.Performance | None:
@@ -77,7 +106,7 @@ class Feedback:
         return state.Performance(
             count=len(self._cases),
             total=self.total,
-            accuracy=_share(*_count(said == truth for said, truth in self._cases)),
+            accuracy=_share(*_count(case.prediction == case.truth for case in self._cases)),
             sensitivity={label: _share(*counts) for label, counts in self.sensitivity().items()},
             specificity={label: _share(*counts) for label, counts in self.specificity().items()},
         )

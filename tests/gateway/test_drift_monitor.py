@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from scipy.stats import binomtest
 
-from gateway.drift import Monitor, Observation
+from gateway.drift import Case, Monitor, Observation
 from gateway.drift.alarm import Alarm
 from gateway.drift.history import MOST, History
 from gateway.drift.performance import wilson
@@ -40,6 +40,10 @@ def watching(items: int = 300, labels: tuple[str, ...] = (), registry: Collector
     monitor = Monitor(registry=registry)
     monitor.refer("m", reference([item() for _ in range(items)], labels))
     return monitor
+
+
+def case(prediction: str, truth: str, name: str = "", artefact: str = "") -> Case:
+    return Case(id=name or uuid4().hex, artefact=artefact, prediction=prediction, truth=truth)
 
 
 def told(monitor: Monitor) -> dict:
@@ -221,7 +225,7 @@ def test_sensitivity_and_specificity_with_wilsons_intervals():
     labels = ("normal", "pneumonia", "covid")
     cases = [("normal", "normal")] * 40 + [("normal", "pneumonia")] * 5 + [("pneumonia", "pneumonia")] * 15
     for prediction, truth in cases:
-        monitor.told("m", uuid4().hex, prediction, truth, labels)
+        monitor.told("m", case(prediction, truth), labels)
     found = told(monitor)["performance"]
     assert (found["count"], found["total"]) == (60, 60)
     sensitivity, specificity = found["sensitivity"]["pneumonia"], found["specificity"]["normal"]
@@ -241,7 +245,7 @@ def test_a_label_told_again_is_one_case_and_a_correction_takes_its_place():
     registry = CollectorRegistry()
     monitor = watching(registry=registry)
     for truth in ("a", "a", "b"):
-        monitor.told("m", "one answer", "b", truth, ("a", "b"))
+        monitor.told("m", case("b", truth, "one answer"), ("a", "b"))
     found = told(monitor)["performance"]
     assert (found["count"], found["total"], found["accuracy"]["value"]) == (1, 1, 1.0)
     assert registry.get_sample_value("medserve_feedback_total", {"model": "m"}) == 1
@@ -250,9 +254,9 @@ def test_a_label_told_again_is_one_case_and_a_correction_takes_its_place():
 def test_feedback_rolls():
     monitor = watching()
     for _ in range(600):
-        monitor.told("m", uuid4().hex, "a", "b", ("a", "b"))
+        monitor.told("m", case("a", "b"), ("a", "b"))
     for _ in range(500):
-        monitor.told("m", uuid4().hex, "b", "b", ("a", "b"))
+        monitor.told("m", case("b", "b"), ("a", "b"))
     found = told(monitor)["performance"]
     assert (found["count"], found["total"], found["accuracy"]["value"]) == (500, 1100, 1.0)
 
@@ -261,7 +265,7 @@ def test_feedback_rolls():
 def test_labels_that_the_model_lacks_are_refused_and_not_repeated(prediction: str, truth: str):
     monitor = watching()
     with pytest.raises(ValueError, match="expected one of a, b, got another") as refused:
-        monitor.told("m", uuid4().hex, prediction, truth, ("a", "b"))
+        monitor.told("m", case(prediction, truth), ("a", "b"))
     assert "secret" not in str(refused.value)
     assert told(monitor)["performance"] is None
 
@@ -276,7 +280,7 @@ def test_metrics():
     assert (value("medserve_drift_reference"), value("medserve_drift_alert")) == (1, 0)
     for _ in range(200):
         monitor.observe(observation(item(brightness=RANDOM.normal(60, 20))))
-    monitor.told("m", uuid4().hex, "a", "b", ("a", "b", "c"))
+    monitor.told("m", case("a", "b"), ("a", "b", "c"))
     found = figure(monitor, "brightness")
     assert value("medserve_drift_psi", figure="brightness") == found["psi"] > 0.25
     assert value("medserve_drift_ks", figure="brightness") == found["ks"] > 0.2
@@ -293,9 +297,9 @@ def test_metrics():
 def test_what_was_said_before_the_start_counts_and_what_was_said_since_stands():
     registry = CollectorRegistry()
     monitor = watching(registry=registry)
-    monitor.told("m", "shared", "b", "b", ("a", "b"))
-    earlier = [("m", f"case {n}", "a", "a" if n % 4 else "b") for n in range(20)]
-    monitor.remember([*earlier, ("m", "shared", "b", "a"), ("m", "x", "gone", "a"), ("away", "y", "a", "a")])
+    monitor.told("m", case("b", "b", "shared"), ("a", "b"))
+    earlier = [("m", case("a", "a" if n % 4 else "b")) for n in range(20)]
+    monitor.remember([*earlier, ("m", case("b", "a", "shared")), ("m", case("gone", "a")), ("away", case("a", "a"))])
     assert monitor.state()["models"]["m"]["performance"]["count"] == 1  # which labels there are is not known yet
     for _ in range(2):
         monitor.refer("m", None, ("a", "b"))
@@ -306,11 +310,32 @@ def test_what_was_said_before_the_start_counts_and_what_was_said_since_stands():
     assert registry.get_sample_value("medserve_sensitivity", {"model": "m", "label": "b"}) == pytest.approx(1 / 6)
     assert registry.get_sample_value("medserve_feedback_total", {"model": "m"}) == 1  # of this process
     for number in range(500):
-        monitor.told("m", f"new {number}", "a", "a", ("a", "b"))
+        monitor.told("m", case("a", "a", f"new {number}"), ("a", "b"))
     found = monitor.state()["models"]["m"]["performance"]
     assert (found["count"], found["total"]) == (500, 521)
     assert found["sensitivity"]["b"]["of"] == 0
     assert "away" not in monitor.state()["models"]
+
+
+def test_a_network_that_was_exchanged_takes_its_figures_with_it():
+    """Or the new one would be shown with the old one's sensitivity."""
+    registry = CollectorRegistry()
+    monitor = watching(registry=registry)
+
+    def sensitivity(label: str) -> float | None:
+        return registry.get_sample_value("medserve_sensitivity", {"model": "m", "label": label})
+
+    monitor.told("m", case("a", "a", artefact="old"), ("a", "b"))
+    monitor.remember([("m", case("b", "b", artefact="old")), ("m", case("b", "a", artefact="older"))])
+    monitor.refer("m", None, ("a", "b"), {"old", "old, in eight bits"})
+    assert (told(monitor)["performance"]["count"], sensitivity("a"), sensitivity("b")) == (2, 1, 1)
+    monitor.refer("m", None, ("a", "b"), {"new"})
+    assert (told(monitor)["performance"], sensitivity("a"), sensitivity("b")) == (None, None, None)
+    monitor.told("m", case("b", "a", artefact="new"), ("a", "b"))
+    monitor.refer("m", None, ("a", "b"), {"new"})
+    assert (told(monitor)["performance"]["count"], sensitivity("a"), sensitivity("b")) == (1, 0, None)
+    monitor.refer("m", None, ("a", "c"), {"new"})  # nobody was called b
+    assert (told(monitor)["performance"], sensitivity("a")) == (None, None)
 
 
 def test_two_monitors_in_one_process_and_an_impossible_window():

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.drift.commands import DRIFT, NO_DRIFT, NOT_TRIED, app
-from tests.gateway.test_drift_monitor import item, observation, watching
+from tests.gateway.test_drift_monitor import case, item, observation, watching
 
 EVIL = "<script>alert(1)</script>|[x](http://evil)"
 
@@ -61,7 +61,7 @@ def answered(*, drifted: bool) -> bytes:
             observation(item(brightness=20.0 + place / 9) if drifted else item(), ("normal", EVIL)[place % 3 > 1])
         )
     for place in range(30):
-        monitor.told("m", str(place), "normal", ("normal", EVIL)[place % 2], ("normal", EVIL, "no case"))
+        monitor.told("m", case("normal", ("normal", EVIL)[place % 2]), ("normal", EVIL, "no case"))
     monitor.refer("without", None)
     return json.dumps(monitor.state()).encode()
 

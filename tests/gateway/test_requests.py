@@ -10,12 +10,17 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import psutil
 import pytest
 
 from export.samples import picture
+from gateway.audit import open_store
+from gateway.audit.lines import canonical
+from gateway.audit.store import Line
 from tests.gateway.running import Running, gateway
 from tests.serving.live import Live
 
@@ -136,6 +141,30 @@ def test_nor_does_feedback(door: Running) -> None:
         for wrong in ({}, {"label": ""}, {"label": 7}, {"label": "a", "more": 1}, ["a"]):
             assert client.post(path, json=wrong).status_code == 422, wrong
     assert process.memory_info().rss - before < 150 << 20
+
+
+def test_only_what_this_network_answered_says_how_good_it_is(triton: Live, tmp_path: Path) -> None:
+    """Of a log in which another network's answers were labelled; and a label that comes late for one of those."""
+    film, kind = picture(1), {"content-type": "image/png"}
+    with gateway(triton.grpc_url, tmp_path) as running, running.client() as client:
+        own = client.post("/predict/chest_xray", content=film, headers=kind).json()
+        said = {"label": own["prediction"]}
+        assert client.post(f"/feedback/{own['prediction_id']}", json=said).status_code == 204
+    store = open_store(f"sqlite:///{tmp_path}/audit.sqlite3")
+    (text,) = (line for line in store.lines_of(own["prediction_id"]) if '"kind":"answer"' in line)
+    of = json.loads(text)
+    others = [uuid4().hex for _ in range(2)]
+    told = [{"prediction_id": other, "artefact_sha256": "ab" * 32} for other in others]
+    told += [{**told[0], "kind": "feedback"}]
+    store.append([Line(one["prediction_id"], canonical({**of, **one})) for one in told])
+    store.close()
+    with gateway(triton.grpc_url, tmp_path) as running, running.client() as client:
+        assert client.post(f"/feedback/{others[1]}", json=said).status_code == 204
+        deadline = time.monotonic() + 20
+        while (found := client.get("/drift").json()["models"]["chest_xray"]["performance"]) is None:
+            assert time.monotonic() < deadline
+        assert (found["count"], found["accuracy"]["right"]) == (1, 1)
+    assert "feedback" not in running.log()
 
 
 def test_the_path_says_no_other_host(door: Running) -> None:
