@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -82,19 +83,6 @@ async def _told(request: Request) -> Feedback:
         raise Refused(422, "invalid_request", "expected an object with a label and nothing else, got another") from exc
 
 
-def _feedback(entry: Entry, key: str, label: str) -> Entry:
-    return Entry(
-        prediction_id=entry.prediction_id,
-        kind="feedback",
-        time=datetime.now(UTC),
-        key=key,
-        model=entry.model,
-        version=entry.version,
-        artefact=entry.artefact,
-        artefact_sha256=entry.artefact_sha256,
-        preprocessing=entry.preprocessing,
-        outcome=label,
-        latency_s=0.0,
-        input_sha256=(),
-        route=entry.route,
-    )
+def _feedback(answer: Entry, key: str, label: str) -> Entry:
+    now = datetime.now(UTC)
+    return replace(answer, kind="feedback", time=now, key=key, outcome=label, latency_s=0.0, input_sha256=())

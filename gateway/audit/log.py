@@ -144,8 +144,11 @@ class AuditLog:
         Raises:
             AuditError: the log cannot be read.
         """
+        return await asyncio.to_thread(self._labelled, most)  # thousands of lines to read, and callers do not wait
+
+    def _labelled(self, most: int) -> list[tuple[Entry, str]]:
         found: dict[str, tuple[Entry, str]] = {}
-        for texts in await asyncio.to_thread(self._store.labelled, most, LOOKED_BACK):
+        for texts in self._store.labelled(most, LOOKED_BACK):
             answer, told = (lines.entry(text, "lines with feedback") for text in texts)
             found.pop(answer.prediction_id, None)  # a correction stands where it came
             found[answer.prediction_id] = answer, told.outcome
