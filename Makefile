@@ -26,12 +26,13 @@ export CHECKPOINTS PICTURES FOLDERS REPORT SLO URL METRICS DATA RUNS MODELS PROF
 export GATEWAY_HOST GATEWAY_PORT GATEWAY_SERVER GATEWAY_SERVER_CA GATEWAY_KEYS_FILE GATEWAY_KEYS GATEWAY_HOSTS GATEWAY_ROUTES AUDIT_URL AUDIT_KEY_FILE
 
 EXPORT := $(BIN)/python -m export models
+TESTING := $(VENV)/.serve $(VENV)/.export $(VENV)/.gateway $(VENV)/.load $(VENV)/.test
 # Docker's compose where its engine runs, else podman's.
 COMPOSE ?= $(shell docker info >/dev/null 2>&1 && echo docker compose || echo $(BIN)/podman-compose) --env-file docker/versions.env -f docker/compose.yaml --profile cpu --profile monitoring
 # Debian's programs that some tests need, and skip without: images are built and run, alerts are tested.
 SYSTEM := buildah catatonit chromium conmon debootstrap fuse-overlayfs iptables netavark aardvark-dns podman postgresql prometheus runc uidmap
 
-.PHONY: help setup system export calibrate tune engines serve gateway up down explain load bench peers overload soak test check dashboard clean
+.PHONY: help setup system export calibrate tune engines serve gateway up down explain load bench peers overload soak test test-fast test-rest test-all check dashboard clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,9 +86,28 @@ down: $(VENV)/.compose ## stop what `make up` started
 explain: $(VENV)/.serve ## what a launch on this machine would use, why, and what changes it
 	@$(BIN)/python -m server explain
 
-test: $(VENV)/.serve $(VENV)/.export $(VENV)/.gateway $(VENV)/.load $(VENV)/.test ## check, then every test that needs no GPU (ARGS='-k name')
+# What `make test` runs: everything but what takes minutes by its nature (marked slow, or below tests/load).
+QUICK := tests/unit tests/process tests/container tests/browser -m 'not slow'
+PYTEST := $(BIN)/python -m pytest --durations=25 --junitxml=build/tests/report.xml
+# As many workers as cores; tests of one file, or of one shared server, stay on one worker.
+PARALLEL := --numprocesses=auto --dist=loadgroup
+
+test: $(TESTING) ## check, then all tests but the slow ones (ARGS='path or -k name': those alone, without the check)
+ifeq ($(ARGS),)
 	@$(MAKE) --no-print-directory check
-	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),tests/all $(BIN)/python)
+	@$(PYTEST) $(PARALLEL) $(QUICK)
+else
+	@$(PYTEST) $(ARGS)
+endif
+
+test-fast: $(TESTING) ## the unit tests: no process, no socket
+	@$(PYTEST) $(PARALLEL) tests/unit
+
+test-rest: $(TESTING) ## the slow tests that `make test` leaves out, and those that measure time, one after the other
+	@$(PYTEST) $(PARALLEL) tests/container tests/browser -m slow
+	@$(PYTEST) tests/load
+
+test-all: test test-rest ## every test that needs no GPU
 
 check: $(VENV)/.export $(VENV)/.gateway $(VENV)/.load $(VENV)/.test ## lint, types, and that the committed repository is the generated one
 	$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy

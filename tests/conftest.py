@@ -1,46 +1,57 @@
-"""What tests share: real files where they are at hand, an exported repository, import roots."""
+"""Tiers by folder, and what all of them share: real files where they are at hand, and exported repositories.
+
+unit/       no process, no socket: in-process ASGI at most. Held to that by `unit/conftest.py`.
+process/    programs in their own processes: a real Triton, a real gateway, PostgreSQL, Envoy, Prometheus, helm.
+container/  images, built and run.
+browser/    pages in Chromium.
+load/       what measures time, or takes minutes by its nature.
+support/    what tests share; holds none.
+"""
 
 from __future__ import annotations
 
-import csv
-import os
-import shutil
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import shlex
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-pytest_plugins = ["tests.servers"]
+from tests.support.samples import SAMPLES, SampleData
 
-ROOT = Path(__file__).resolve().parent.parent
-EXPORTED = ROOT / "build" / "tests"
-SAMPLES = Path(os.environ.get("MEDSERVE_SAMPLES", ROOT.parent / "shared"))
+pytest_plugins = ["tests.support.repositories", "tests.support.servers"]
 
-
-@dataclass(frozen=True)
-class SampleFile:
-    """One row of the sample data's manifest."""
-
-    path: Path
-    label: str
+TESTS = Path(__file__).resolve().parent
+SHARED, SHARED_GROUP = frozenset({"triton", "triton_fp32"}), "triton"
+TIERS = ("unit", "process", "container", "browser", "load")
 
 
-@dataclass(frozen=True)
-class SampleData:
-    """Real medical files beside the checkout. They may not be copied into it."""
+def pytest_collect_file(file_path: Path) -> None:
+    """Refuse a test file outside the tiers: nothing would say how long it may take and what it may start."""
+    if file_path.is_relative_to(TESTS) and file_path.match("test_*.py"):
+        tier = file_path.relative_to(TESTS).parts[0]
+        if tier not in TIERS:
+            expected = ", ".join(f"tests/{name}/" for name in TIERS)
+            raise pytest.UsageError(f"{file_path}: expected below one of {expected}. Move it to its tier.")
 
-    folder: Path
 
-    def files(self, *groups: str) -> list[SampleFile]:
-        """Files of these groups ("cxr", "derm", …), sorted."""
-        with (self.folder / "data" / "manifest.csv").open(newline="") as table:
-            rows = [row for row in csv.DictReader(table) if row["path"].split("/")[0] in groups]
-        found = [SampleFile(self.folder / "data" / row["path"], row["label"]) for row in rows]
-        return sorted((file for file in found if file.label != "list"), key=lambda file: file.path)
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares a server, or else a file, on one worker.
+
+    Tests count what a shared server did: two that run against it at the same time would count each other's calls.
+    """
+    for item in items:
+        shared = sorted(SHARED.intersection(getattr(item, "fixturenames", ())))
+        item.add_marker(pytest.mark.xdist_group(SHARED_GROUP if shared else item.location[0]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the command that repeats each failure."""
+    failed = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+    names = dict.fromkeys(report.nodeid.partition("@")[0] for report in failed)
+    if names:
+        terminalreporter.section("to repeat")
+    for name in names:
+        terminalreporter.write_line(f'make test ARGS="{shlex.quote(name)}"')
 
 
 @pytest.fixture(scope="session")
@@ -55,57 +66,3 @@ def checkpoints() -> Path | None:
     """The folder of sample checkpoints, or None."""
     folder = SAMPLES / "checkpoints"
     return folder if folder.is_dir() else None
-
-
-@pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | None) -> Path:
-    """Every model, exported; trained where the sample checkpoints are.
-
-    Kept below build/ from one run to the next: the exporter knows what is stale, and compares each artefact with its
-    card. Tracing a graph takes one core for most of a model's time, so two processes export half of them each.
-    """
-    from export.publish import Order, publish, stale
-    from tests.specs import LARGE, affordable_specs
-
-    kept, other = EXPORTED / "model_repository", EXPORTED / "other"
-    EXPORTED.mkdir(parents=True, exist_ok=True)
-    light = [spec for spec in affordable_specs().values() if spec.name != LARGE]
-    with FileLock(EXPORTED / "lock"):  # another run may want the same
-        with ThreadPoolExecutor() as pool:
-            for made in [
-                pool.submit(run_export, to, models=",".join(spec.name for spec in half), checkpoints=checkpoints)
-                for to, half in ((kept, light[::2]), (other, light[1::2]))
-            ]:
-                made.result()
-        if stale(affordable_specs()[LARGE], kept, Order()):
-            publish(affordable_specs()[LARGE], kept, Order())
-        folder = copy_repository(kept, tmp_path_factory.mktemp("exported") / "model_repository")
-        for spec in light[1::2]:
-            shutil.copytree(other / spec.net, folder / spec.net, dirs_exist_ok=True)
-    return folder
-
-
-def run_export(folder: Path, *, models: str = "", checkpoints: Path | str | None = None) -> subprocess.CompletedProcess:
-    """`python -m export models` into a folder, as a user runs it."""
-    command = [sys.executable, "-m", "export", "models", "--repository", str(folder), "--models", models]
-    command += ["--checkpoints", str(checkpoints or "")]
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-
-
-def copy_repository(source: Path, target: Path) -> Path:
-    """A copy whose artefacts are links to the same bytes where they can be, so that it costs nothing."""
-    shutil.copytree(source, target, copy_function=_linked, ignore=shutil.ignore_patterns(".lock"))
-    return target
-
-
-def _linked(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy2(source, target)
-
-
-def replace_file(file: Path, content: str | bytes) -> None:
-    """Write a new file under this name; the linked original keeps its content."""
-    file.unlink(missing_ok=True)
-    file.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 from hdrh.histogram import HdrHistogram
 
 LONGEST_US = 600_000_000
@@ -94,8 +95,21 @@ class Latency(msgspec.Struct, frozen=True):
         """Zeros where there was none."""
         if not found.total_count:
             return cls(0, 0.0, 0.0, 0.0, 0.0, 0.0)
-        p50, p95, p99 = (found.get_value_at_percentile(quantile) / 1e3 for quantile in (50, 95, 99))
-        return cls(found.total_count, found.get_mean_value() / 1e3, p50, p95, p99, found.get_max_value() / 1e3)
+        at = found.get_percentile_to_value_dict([50.0, 95.0, 99.0])
+        p50, p95, p99 = (at[quantile] / 1e3 for quantile in (50.0, 95.0, 99.0))
+        return cls(found.total_count, _mean_us(found) / 1e3, p50, p95, p99, found.get_max_value() / 1e3)
+
+
+def _mean_us(found: HdrHistogram) -> float:
+    """Mean of what was recorded, each value at the middle of its bucket.
+
+    The library's own `get_mean_value` steps through every empty bucket in Python: 0.3 s for one histogram.
+    """
+    counts = np.ctypeslib.as_array(found.counts)
+    (recorded,) = counts.nonzero()
+    lowest = [found.get_value_from_index(int(index)) for index in recorded]
+    middle = [(value + found.get_highest_equivalent_value(value) + 1) / 2 for value in lowest]
+    return float(np.dot(middle, counts[recorded]) / found.total_count)
 
 
 def total(parts: Mapping[int, HdrHistogram]) -> HdrHistogram:

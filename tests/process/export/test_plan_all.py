@@ -1,0 +1,139 @@
+"""`python -m export engines`: plans of what is published, in the repository only where its server can load them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from export import plan_all
+from export.artefact import folder_of
+from export.engines import load
+from export.models import all_specs
+from export.plan_all import Site, plans
+from export.plans.plan import EngineError, write_whole
+from export.to_engine import Order
+from report.card import Card
+from report.plan import Plan
+from tests.support.repositories import copy_repository
+
+pytest.importorskip("tensorrt_rtx", reason="needs tensorrt_rtx (make engines installs it)")
+SPEC = all_specs()["solubility"]
+PLAN = Plan(
+    file="sm90.plan", size_bytes=1, sha256="ab" * 32, library="tensorrt 10.12.0.36", compute_capabilities=("9.0",),
+    precision="fp16", onnx="fp16.onnx", onnx_sha256="cd" * 32, batch=(1, 8, 64), layers={}, checked_by="network",
+    timing_cache="new", build_s=1.0,
+)  # fmt: skip
+
+
+def test_without_a_gpu_plans_are_proofs(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_all, "compute_capability", lambda: None)
+    site = Site(repository=repository, proofs=tmp_path / "proofs")
+    fp16, fp32 = plans(SPEC, site, ["fp16", "fp32"])
+    assert (fp16.precision, fp32.precision) == ("fp16", "fp32")
+    assert sorted(path.name for path in site.proofs.iterdir()) == ["solubility.fp16.plan", "solubility.fp32.plan"]
+    assert not list(folder_of(SPEC, repository).glob("*.plan"))
+    assert Card.read(folder_of(SPEC, repository) / "card.json").plans == {}
+
+
+def test_what_was_not_published_is_not_built(repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        EngineError, match=r"solubility: expected int8\.onnx among the published .* unsupported: measured"
+    ):
+        list(plans(SPEC, Site(repository=repository, proofs=tmp_path), ["int8"]))
+
+
+class _Gpu:
+    """What stands in for a GPU: `tensorrt`, a builder that writes something, and an engine that runs the ONNX file.
+
+    Args:
+        harm: added to what the engine answers.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, harm: float = 0.0) -> None:
+        tensorrt = ModuleType("tensorrt")
+        tensorrt.__version__ = "10.12.0.36"
+        monkeypatch.setattr(plan_all, "compute_capability", lambda: "9.0")
+        monkeypatch.setattr(plan_all, "library", lambda: tensorrt)
+        monkeypatch.setattr(plan_all, "build_plan", self._build)
+        monkeypatch.setattr(plan_all, "open_plan", self._open)
+        self._harm = harm
+
+    def _build(self, order: Order, file: Path) -> Plan:
+        assert order.capabilities == ("9.0",)
+        write_whole(file, b"a plan")
+        self._onnx = order.onnx
+        return replace(PLAN, file=file.name, onnx=order.onnx.name, precision=order.precision)
+
+    def _open(self, file: Path) -> _Gpu:
+        assert file.read_bytes() == b"a plan"
+        return self
+
+    def run(self, inputs, outputs):
+        found = load(self._onnx, "onnxruntime").run(inputs, outputs)
+        return [array + np.float32(self._harm) for array in found[:1]] + found[1:]
+
+
+@pytest.mark.parametrize(("server", "kept"), [("10.12.0.36", True), ("", True), ("10.13.0.1", False)])
+def test_on_a_gpu_the_first_goes_beside_the_artefacts_if_the_server_can_load_it(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, kept: bool
+) -> None:
+    own = copy_repository(repository, tmp_path / "repository")
+    folder = folder_of(SPEC, own)
+    _Gpu(monkeypatch)
+    (folder / "sm90.plan").write_bytes(b"of before")
+    site = Site(repository=own, proofs=tmp_path / "proofs", server_version=server)
+    if kept:
+        assert [plan.file for plan in plans(SPEC, site, ["fp16", "fp32"])] == ["sm90.plan", "solubility.fp32.plan"]
+    else:
+        with pytest.raises(EngineError, match=r"expected one built by the server's TensorRT 10\.13\.0\.1, got 10\.12"):
+            list(plans(SPEC, site, ["fp16"]))
+    assert (folder / "sm90.plan").read_bytes() == (b"a plan" if kept else b"of before")
+    recorded = Card.read(folder / "card.json").plans
+    assert set(recorded) == ({"sm90.plan"} if kept else set())
+    if kept:
+        found = recorded["sm90.plan"].comparison
+        assert found is not None
+        assert (found.engine, found.precision, found.samples, found.refused) == ("tensorrt", "fp16", 8, ())
+        assert 0 < found.max_error["log_s"] < 0.01
+
+
+def test_a_plan_that_answers_otherwise_takes_nobodys_place(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = copy_repository(repository, tmp_path / "repository")
+    folder = folder_of(SPEC, own)
+    _Gpu(monkeypatch, harm=0.02)
+    (folder / "sm90.plan").write_bytes(b"of before")
+    with pytest.raises(EngineError, match=r"solubility\.fp16\.plan: not put into .* log_s: expected max .* got 0\.02"):
+        list(plans(SPEC, Site(repository=own, proofs=tmp_path / "proofs"), ["fp16"]))
+    assert (folder / "sm90.plan").read_bytes() == b"of before"
+    assert Card.read(folder / "card.json").plans == {}
+
+
+def test_a_plan_for_a_server_needs_what_the_cpu_needs(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FP16 of a melanoma model, compared on generated pictures alone: nothing was called, so nothing could be lost."""
+    spec = all_specs()["skin_lesion"]
+    own = copy_repository(repository, tmp_path / "repository")
+    folder = folder_of(spec, own)
+    card = Card.read(folder / "card.json")
+    exact = replace(card.artefacts["fp32.onnx"], precision="fp16")  # as if it had been shown elsewhere
+    (folder / "fp16.onnx").write_bytes((folder / "fp32.onnx").read_bytes())
+    replace(card, artefacts=card.artefacts | {"fp16.onnx": exact}).write(folder)
+    _Gpu(monkeypatch)
+    with pytest.raises(EngineError, match=r"fp16 on tensorrt: melanoma: expected PyTorch to call it in at least 10"):
+        list(plans(spec, Site(repository=own, proofs=tmp_path), ["fp16"]))
+    assert not list(folder.glob("*.plan"))
+
+
+def test_a_plan_that_does_not_run_is_refused(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = _Gpu(monkeypatch)
+    monkeypatch.setattr(gpu, "run", lambda *_: 1 / 0)
+    own = copy_repository(repository, tmp_path / "repository")
+    with pytest.raises(EngineError, match=r"solubility: tensorrt does not run .*plan: ZeroDivisionError"):
+        list(plans(SPEC, Site(repository=own, proofs=tmp_path), ["fp16"]))

@@ -1,0 +1,196 @@
+"""A server that is restarted, hangs, forgets, or whose roles may little."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.audit import AuditError, AuditLog, LogUnavailable, Store, open_store
+from gateway.audit.verification import verify
+from tests.support.audit_databases import KEY, Server
+from tests.support.audit_entries import entry, fill
+
+
+@pytest.fixture
+def store(postgresql: Server) -> Iterator[Store]:
+    store = open_store(postgresql.database(), key=KEY, timeout_s=1.0)
+    store.create()
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_a_restart_is_survived(postgresql: Server, store: Store, mode: str) -> None:
+    async def run() -> None:
+        log = AuditLog(store, between_commits_s=0)
+        await log.start()
+        before, after = entry(), entry()
+        await log.record(before)
+        await asyncio.to_thread(postgresql.stop, mode)
+        try:
+            with pytest.raises(LogUnavailable):
+                await log.record(entry())
+            with pytest.raises(LogUnavailable):
+                await log.find(before.prediction_id)
+        finally:
+            await asyncio.to_thread(postgresql.start)
+        await log.record(after)
+        assert await log.find(before.prediction_id) == before
+        assert await log.find(after.prediction_id) == after
+        await log.close()
+
+    asyncio.run(run())
+    assert verify(store).sequence == 2
+
+
+def test_a_restart_between_two_lines_is_not_even_noticed(postgresql: Server, store: Store) -> None:
+    async def run() -> None:
+        log = AuditLog(store)
+        await log.start()
+        await log.record(entry())
+        await asyncio.to_thread(postgresql.stop)
+        await asyncio.to_thread(postgresql.start)
+        await log.record(entry())
+        await log.close()
+
+    asyncio.run(run())
+    assert verify(store).sequence == 2
+
+
+def test_a_restart_under_load_loses_nothing_that_was_told(postgresql: Server, store: Store) -> None:
+    told, refused = list[str](), list[str]()
+
+    async def run() -> None:
+        log, done = AuditLog(store, between_commits_s=0), asyncio.Event()
+        await log.start()
+
+        async def write() -> None:
+            while not done.is_set():
+                each = entry()
+                try:
+                    await log.record(each)
+                    told.append(each.prediction_id)
+                except AuditError:
+                    refused.append(each.prediction_id)
+                    await asyncio.sleep(0.02)
+
+        writers = [asyncio.create_task(write()) for _ in range(10)]
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(postgresql.stop, "immediate")
+        await asyncio.to_thread(postgresql.start)
+        before = len(told)
+        await asyncio.sleep(1.5)
+        done.set()
+        await asyncio.gather(*writers)
+        assert len(told) > before, "it goes on"
+        await log.close()
+
+    asyncio.run(run())
+    head = verify(store)
+    assert refused
+    assert len(told) <= head.sequence <= len(told) + len(refused)
+    assert all(store.lines_of(each) for each in told[::10])
+
+
+def test_a_server_that_hangs_is_an_error_in_time(postgresql: Server, store: Store) -> None:
+    async def run() -> float:
+        log = AuditLog(store, timeout_s=1.0)
+        await log.start()
+        await log.record(entry())
+        postgresql.signal(signal.SIGSTOP)
+        started = time.monotonic()
+        try:
+            with pytest.raises(LogUnavailable):
+                await log.record(entry())
+            return time.monotonic() - started
+        finally:
+            postgresql.signal(signal.SIGCONT)
+            await log.close()
+
+    assert asyncio.run(run()) < 3
+    verify(store)
+
+
+def test_a_head_that_another_holds_is_an_error_in_time(postgresql: Server) -> None:
+    url = postgresql.database()
+    store, other = open_store(url, key=KEY, timeout_s=1.0), open_store(url, key=KEY)
+    store.create()
+    with other.transaction() as connection:
+        other.head(connection, lock=True)
+        with pytest.raises(LogUnavailable, match="timeout"):
+            fill(store, 1)
+    fill(store, 1)
+    assert verify(store).sequence == 1
+    store.close()
+    other.close()
+
+
+def test_commits_are_flushed_whatever_the_server_is_set_to(postgresql: Server) -> None:
+    url = postgresql.database()
+    for setting, expected in (("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")):
+        admin = open_store(url)
+        with admin.transaction() as connection:
+            connection.exec_driver_sql(f"ALTER ROLE medserve SET synchronous_commit = '{setting}'")
+        admin.close()
+        store = open_store(url)
+        with store.transaction() as connection:
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == expected
+            connection.exec_driver_sql("ALTER ROLE medserve RESET synchronous_commit")
+        store.close()
+
+
+def test_a_gateways_role_need_not_change_lines(postgresql: Server) -> None:
+    url = postgresql.database()
+    owner = open_store(url, key=KEY)
+    owner.create()
+    with owner.transaction() as connection:
+        connection.exec_driver_sql("CREATE ROLE gateway LOGIN")
+        connection.exec_driver_sql("GRANT SELECT, INSERT ON audit_lines TO gateway")
+        connection.exec_driver_sql("GRANT SELECT, UPDATE ON audit_head TO gateway")
+    gateway = open_store(url.replace("medserve@", "gateway@"), key=KEY)
+    fill(gateway, 3)
+    assert verify(gateway).sequence == 3
+    with pytest.raises(LogUnavailable, match="permission denied"), gateway.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM audit_lines")
+    with owner.transaction() as connection:
+        connection.exec_driver_sql("DROP OWNED BY gateway")
+        connection.exec_driver_sql("DROP ROLE gateway")
+    gateway.close()
+    owner.close()
+
+
+def test_errors_tell_no_password() -> None:
+    store = open_store("postgresql://medserve:Geheim1@127.0.0.1:9/audit?password=Geheim2", timeout_s=1.0)
+    with pytest.raises(LogUnavailable) as caught:
+        store.create()
+    assert "127.0.0.1/audit" in str(caught.value)
+    assert "Geheim" not in str(caught.value)
+    store.close()
+
+
+def test_a_server_that_hangs_does_not_keep_the_gateway_from_ending(postgresql: Server) -> None:
+    store = open_store(postgresql.database(), key=KEY)
+
+    async def run() -> float:
+        log = AuditLog(store, timeout_s=0.5)
+        await log.start()
+        await log.record(entry())
+        postgresql.signal(signal.SIGSTOP)
+        try:
+            for asked in (log.record(entry()), log.find("0" * 32)):
+                with pytest.raises(LogUnavailable):
+                    await asked
+            started = time.monotonic()
+            await log.close()
+            return time.monotonic() - started
+        finally:
+            postgresql.signal(signal.SIGCONT)
+
+    assert asyncio.run(run()) < 3
+    time.sleep(0.5)  # the thread's last transaction
+    verify(store)
+    store.close()

@@ -1,0 +1,158 @@
+"""What the launcher checks before Triton starts."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from report.card import Card
+from server import choices, preflight
+from server.machine import cpu_features
+from server.preflight import PreflightError
+from server.repository import Repository, RepositoryError
+from tests.support.checkout import ROOT
+
+COMMITTED = ROOT / "model_repository"
+
+
+def test_this_platform_passes() -> None:
+    preflight.check_platform()
+
+
+def test_an_unsupported_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    with pytest.raises(PreflightError, match=r"Python: expected 3.11 or 3.12"):
+        preflight.check_platform()
+
+
+@pytest.mark.parametrize("libc", [("glibc", "2.31"), ("", ""), ("musl", "1.2")])
+def test_an_old_or_other_c_library_is_named(monkeypatch: pytest.MonkeyPatch, libc: tuple[str, str]) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: libc)
+    with pytest.raises(PreflightError, match=r"glibc 2\.35"):
+        preflight.check_platform()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "localhost"])
+def test_loopback_is_allowed_and_resolved(host: str) -> None:
+    assert preflight.resolved_host(host, allow_remote=False).startswith("127.0.0.")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7"])
+def test_other_addresses_are_refused_unless_insisted_on(host: str) -> None:
+    with pytest.raises(PreflightError, match="ALLOW_REMOTE=1"):
+        preflight.resolved_host(host, allow_remote=False)
+    assert preflight.resolved_host(host, allow_remote=True) == host
+
+
+@pytest.mark.parametrize("host", ["no such host", "::1"])
+def test_what_is_no_ipv4_address_is_named(host: str) -> None:
+    with pytest.raises(PreflightError, match="expected an IPv4 address"):
+        preflight.resolved_host(host, allow_remote=True)
+
+
+def test_ports() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PreflightError, match=f"HTTP_PORT: expected a free port, but 127.0.0.1:{port}"):
+            preflight.check_ports("127.0.0.1", {"HTTP_PORT": port})
+    preflight.check_ports("127.0.0.1", {"HTTP_PORT": port})
+    with pytest.raises(PreflightError, match="of its own"):
+        preflight.check_ports("127.0.0.1", {"HTTP_PORT": port, "GRPC_PORT": port})
+
+
+def test_too_little_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: SimpleNamespace(free=13 << 20))
+    preflight.check_shared_memory(6)
+    with pytest.raises(PreflightError, match="expected 14 MiB free for 7 workers, got 13"):
+        preflight.check_shared_memory(7)
+
+
+def test_the_closure_of_an_ensemble() -> None:
+    repository = Repository.read(COMMITTED)
+    assert "chest_xray" in repository.callable_models()
+    assert repository.closure(["solubility"]) == [
+        "solubility",
+        "describe",
+        "featurize_molecule",
+        "solubility_net",
+        "report",
+    ]
+    assert repository.workers(repository.closure(["solubility"])) == 5
+    assert repository.workers(repository.closure(["chest_xray", "pneumonia"])) == 6
+
+
+def test_what_is_not_exported_is_named(tmp_path) -> None:
+    repository = Repository.read(COMMITTED)
+    empty = Repository(tmp_path, repository.configs, "")
+    with pytest.raises(RepositoryError, match="make export MODELS=pneumonia"):
+        list(empty.artefacts(["pneumonia_net"]))
+    with pytest.raises(RepositoryError, match="found none"):
+        Repository.read(tmp_path)
+
+
+def test_a_config_with_a_typo_is_named(tmp_path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "config.pbtxt").write_text("max_batch_sise: 3")
+    with pytest.raises(RepositoryError, match="max_batch_sise"):
+        Repository.read(tmp_path)
+
+
+def test_a_profile_for_gpus_is_refused_before_triton_starts() -> None:
+    plain = Repository.read(COMMITTED)
+    choices.check_servable(plain, plain.closure(["pneumonia"]), "", gpus=False)
+    for profile in ("tensorrt", "cuda"):
+        repository = Repository.read(COMMITTED, profile)
+        needed = repository.closure(["pneumonia"])
+        with pytest.raises(preflight.PreflightError, match=r"pneumonia_net: expected .* the wheel's Triton uses none"):
+            choices.check_servable(repository, needed, "9.0", gpus=False)
+        with pytest.raises(preflight.PreflightError, match=r"pneumonia_net: expected .* shows no GPU"):
+            choices.check_servable(repository, needed, "", gpus=True)
+        choices.check_servable(repository, needed, "9.0", gpus=True)
+
+
+def test_an_unknown_profile_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(RepositoryError, match=r"PROFILE: expected one of cpu, cuda, tensorrt, got tensorrrt"):
+        Repository.read(COMMITTED, "tensorrrt")
+
+
+def test_a_profile_is_each_models_own_where_it_has_one(repository: Path) -> None:
+    cpu, plain = Repository.read(repository, "cpu"), Repository.read(repository)
+    card = Card.read(repository / "pneumonia_net" / "1" / "card.json")
+    assert cpu.configs["pneumonia_net"].default_model_filename == card.choice.artefact
+    assert plain.configs["pneumonia_net"].default_model_filename == "fp32.onnx"
+    assert cpu.configs["report"] == plain.configs["report"]
+
+
+def test_a_choice_made_on_another_cpu_is_not_served(repository: Path) -> None:
+    card = Card.read(repository / "pneumonia_net" / "1" / "card.json")
+    cpu, plain = Repository.read(repository, "cpu"), Repository.read(repository)
+    choices.check_choices([card], cpu, card.choice.cpu)
+    with pytest.raises(preflight.PreflightError, match=r"pneumonia: expected the CPU it was tuned for"):
+        choices.check_choices([card], cpu, (*card.choice.cpu, "abacus"))
+    choices.check_choices([card], plain, ("abacus",))
+
+
+def test_a_profile_that_serves_something_else_than_the_card_says_is_refused(repository: Path) -> None:
+    card = Card.read(repository / "pneumonia_net" / "1" / "card.json")
+    cpu = Repository.read(repository, "cpu")
+    other = replace(card, choice=replace(card.choice, artefact="int8.onnx"))
+    for wrong in (other, replace(card, choice=None)) if card.choice.engine == "openvino" else (other,):
+        with pytest.raises(PreflightError, match=r"pneumonia: expected configs/cpu\.pbtxt to serve"):
+            choices.check_choices([wrong], cpu, card.choice.cpu)
+
+
+def test_the_features_of_a_cpu(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni sse\n\nprocessor\t: 1\nflags\t: fpu\n")
+    assert cpu_features(file) == ("avx2", "avx512_vnni")
+    file.write_text("Features\t: fp asimd asimddp i8mm\n")
+    assert cpu_features(file) == ("asimddp", "i8mm")
+    assert cpu_features(tmp_path / "none") == ()
