@@ -67,17 +67,14 @@ class Load:
 
 
 @pytest.fixture
-def two(repository: Path, tmp_path: Path) -> Iterator[Callable[[int], Live]]:
+def two(tiny_repository: Path, tmp_path: Path) -> Iterator[Callable[[int], Live]]:
     """start(n): server n on its own ports, anew where it ended."""
     with ExitStack() as stack:
         ports: dict[int, dict[str, str]] = {}
 
         def start(number: int) -> Live:
-            found = stack.enter_context(
-                serving(
-                    repository, tmp_path / f"s{number}", MODELS=MODEL, DRAIN_DELAY_S=DELAY_S, **ports.get(number, {})
-                )
-            )
+            own = {"MODELS": MODEL, "DRAIN_DELAY_S": DELAY_S} | ports.get(number, {})
+            found = stack.enter_context(serving(tiny_repository, tmp_path / f"s{number}", **own))
             names = ("http", "grpc", "metrics", "health")
             ports[number] = {f"{name.upper()}_PORT": str(getattr(found, name)) for name in names}
             return found

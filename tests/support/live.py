@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,13 @@ from typing import Any
 
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from benchmarks.ports import free_ports
 from tests.support.checkout import ROOT
 
-START_TIMEOUT_S = 120
-TOLD_S = 2.5  # workers tell what they did once a second
+HANG_S = 60  # ends a test that would wait for ever; nothing is expected to happen within it
+WAITING = "medserve_worker_waiting"
 PORTS = ("HTTP_PORT", "GRPC_PORT", "METRICS_PORT", "HEALTH_PORT")
 
 
@@ -58,12 +59,23 @@ class Live:
         """Triton's worker processes by instance name, such as chest_xray_net_0_0."""
         return {worker.cmdline()[-2]: worker for worker in self.triton().children()}
 
-    def wait_for(self, pattern: str, times: int = 1, timeout_s: float = START_TIMEOUT_S) -> None:
-        deadline = time.monotonic() + timeout_s
-        while len(re.findall(pattern, self.text())) < times:
+    def wait_for(self, pattern: str, times: int = 1) -> None:
+        """Return when the launcher has logged the pattern so many times."""
+
+        def logged() -> bool:
             assert self.process.poll() is None, f"the server ended:\n{self.text()}"
-            assert time.monotonic() < deadline, f"no {pattern!r} within {timeout_s} s:\n{self.text()}"
-            time.sleep(0.1)
+            return len(re.findall(pattern, self.text())) >= times
+
+        until(logged, f"{pattern!r} in the log", self.text)
+
+    def waiting(self, model: str) -> int:
+        """Requests in the queues of a python model's workers, up to a second ago."""
+        found = self.worker_metrics()
+        return int(sum(n for (metric, name, _), n in found.items() if (metric, name) == (WAITING, model)))
+
+    def shared_memory_bytes(self) -> int:
+        """Bytes of this server's own files in /dev/shm."""
+        return sum(file.stat().st_size for file in Path("/dev/shm").glob(f"medserve-{self.process.pid}-*"))
 
     def probe(self, path: str) -> Answer:
         """What a probe is told: /live, /ready or /metrics."""
@@ -75,7 +87,7 @@ class Live:
     def _asked(
         self, port: int, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_S)
         try:
             connection.request(method, path, body=body, headers=headers or {})
             response = connection.getresponse()
@@ -102,23 +114,59 @@ class Live:
         waited = stats["inference_stats"]["queue"]
         return int(waited["count"]), int(waited["ns"]) / 1e9
 
-    def workers_told(self) -> dict[tuple[str, str, str], float]:
-        """What python models did, up to TOLD_S ago: (metric, model, reason, format or worker) → value."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics") as answer:
-            text = answer.read().decode()
-        told = {}
+    def metric_samples(self, prefix: str) -> Iterator[Sample]:
+        """Triton's own metrics and its workers', of names that begin so."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=HANG_S) as response:
+            text = response.read().decode()
         for family in text_string_to_metric_families(text):
-            for sample in family.samples if family.name.startswith("medserve_") else ():
-                labels = sample.labels
-                if "size" not in labels:
-                    own = "".join(labels.get(name, "") for name in ("reason", "format", "worker"))
-                    told[family.name, labels["model"], own] = sample.value
-        return told
+            if family.name.startswith(prefix):
+                yield from family.samples
 
-    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60) -> int:
+    def worker_metrics(self) -> dict[tuple[str, str, str], float]:
+        """What python models counted, up to a second ago: (metric, model, reason, format or worker) → value."""
+        found = {}
+        for sample in self.metric_samples("medserve_"):
+            labels = sample.labels
+            if "size" not in labels:
+                own = "".join(labels.get(name, "") for name in ("reason", "format", "worker"))
+                found[sample.name.removesuffix("_total"), labels["model"], own] = sample.value
+        return found
+
+    def batch_sizes(self, model: str) -> dict[int, int]:
+        """Runs of a python model by how many items were in them, up to a second ago."""
+        samples = self.metric_samples("medserve_worker_batches")
+        return {int(one.labels["size"]): int(one.value) for one in samples if one.labels["model"] == model}
+
+    def wait_for_metrics(self, sufficient: Callable[[dict[tuple[str, str, str], float]], bool]) -> dict:
+        """The worker metrics, once they say so: workers publish what they counted once a second."""
+        found: dict[tuple[str, str, str], float] = {}
+
+        def read() -> bool:
+            found.clear()
+            found.update(self.worker_metrics())
+            return sufficient(found)
+
+        until(read, "the workers' metrics", lambda: str(found))
+        return found
+
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = HANG_S) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(timeout_s)
+
+
+def until(condition: Callable[[], bool], what: str, state: Callable[[], str] = str) -> None:
+    """Return when it holds.
+
+    Args:
+        condition: looked at again and again.
+        what: is waited for, for the message of a wait that never ends.
+        state: of what is looked at, for that message.
+    """
+    deadline = time.monotonic() + HANG_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {HANG_S} s for {what}\n{state()}"
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

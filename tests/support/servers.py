@@ -1,4 +1,4 @@
-"""Two live Tritons for the whole run: the repository as it is, and the same on the FP32 CPU provider."""
+"""The live Tritons that tests share, one of each for a run: of tiny networks, and of real ones to judge accuracy."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ import pytest
 from tests.support.live import Live, serving
 from tests.support.repositories import copy_repository
 
-
-@pytest.fixture(scope="session")
-def triton(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """The repository as exported, with what was tuned for this machine."""
-    with serving(repository, tmp_path_factory.mktemp("triton")) as live:
-        yield live
+WITHOUT_REPORT = "chest_xray_bare"
 
 
 @pytest.fixture(scope="session")
-def fp32_repository(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same artefacts; and an ensemble once more without its report step."""
-    folder = copy_repository(repository, tmp_path_factory.mktemp("fp32") / "model_repository")
-    bare = folder / "chest_xray_bare"
-    bare.mkdir()
-    (bare / "1").mkdir()
-    text = (folder / "chest_xray" / "config.pbtxt").read_text().replace('name: "chest_xray"', 'name: "chest_xray_bare"')
+def triton(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """All nine models as tiny networks, and one ensemble once more without its report step."""
+    folder = copy_repository(tiny_repository, tmp_path_factory.mktemp("triton") / "model_repository")
+    bare = folder / WITHOUT_REPORT
+    (bare / "1").mkdir(parents=True)
+    text = (folder / "chest_xray" / "config.pbtxt").read_text().replace('"chest_xray"', f'"{WITHOUT_REPORT}"')
     text = re.sub(r'(?ms)^  step \{\n    model_name: "report".*?^  \}\n', "", text)
     text = re.sub(r'(?ms)^    output_map \{\n      key: "summary".*?^    \}\n', "", text)
     text = re.sub(r'(?ms)^output \{\n  name: "report".*?^\}\n', "", text).replace('label_filename: "labels.txt"', "")
     (bare / "config.pbtxt").write_text(text)
-    return folder
+    with serving(folder, folder.parent) as live:
+        yield live
 
 
 @pytest.fixture(scope="session")
-def triton_fp32(fp32_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """config.pbtxt of every model: onnxruntime's CPU provider."""
-    with serving(fp32_repository, tmp_path_factory.mktemp("triton_fp32"), PROFILE="") as live:
+def triton_real(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The real networks, as this machine serves them."""
+    with serving(repository, tmp_path_factory.mktemp("triton_real")) as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def triton_real_fp32(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The real networks in config.pbtxt of every model: FP32 on onnxruntime's CPU provider."""
+    with serving(repository, tmp_path_factory.mktemp("triton_real_fp32"), PROFILE="") as live:
         yield live

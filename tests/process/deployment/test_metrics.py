@@ -78,10 +78,10 @@ class Prometheus:
 
 
 @pytest.fixture(scope="module")
-def live(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     program("prometheus")
     folder = tmp_path_factory.mktemp("metrics")
-    with serving(repository, folder, MODELS="solubility,pneumonia_cnn") as found:
+    with serving(tiny_repository, folder, MODELS="solubility,pneumonia_cnn") as found:
         yield found
 
 

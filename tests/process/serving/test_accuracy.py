@@ -66,13 +66,13 @@ def _served(live: Live, model: str, paths: list[Path]) -> np.ndarray:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_served_probabilities_are_pytorchs(
-    triton: Live, triton_fp32: Live, sample_data: SampleData, checkpoints: Path | None, model: str
+    triton_real: Live, triton_real_fp32: Live, sample_data: SampleData, checkpoints: Path | None, model: str
 ) -> None:
     eager = _eager(model, checkpoints)
     films = [film.path for film in sample_data.files("cxr")]
     assert len(films) >= 100
     wanted = np.stack([eager(path) for path in films])
-    fp32, default = _served(triton_fp32, model, films), _served(triton, model, films)
+    fp32, default = _served(triton_real_fp32, model, films), _served(triton_real, model, films)
     top_two = np.sort(wanted, axis=1)[:, -2:]
     clear = top_two[:, 1] - top_two[:, 0] > 0.03
     flips = (default.argmax(1) != wanted.argmax(1)) & clear
@@ -87,13 +87,13 @@ def test_served_probabilities_are_pytorchs(
 
 @pytest.mark.parametrize("model", MODELS)
 def test_sample_checkpoints_reach_their_stated_accuracy(
-    triton: Live, sample_data: SampleData, checkpoints: Path | None, model: str
+    triton_real: Live, sample_data: SampleData, checkpoints: Path | None, model: str
 ) -> None:
     if checkpoints is None:
         pytest.skip("needs the sample checkpoints")
     labels = tuple(label.casefold() for label in all_specs()[model].labels)
     films = [film for film in sample_data.files("cxr") if TRUTH[film.label] in labels]
-    answers = _served(triton, model, [film.path for film in films]).argmax(1)
+    answers = _served(triton_real, model, [film.path for film in films]).argmax(1)
     right = sum(labels[answer] == TRUTH[film.label] for answer, film in zip(answers, films, strict=True))
     stated, count = STATED[model]
     print(f"{model}: {right} / {len(films)} right; stated {stated} / {count}")
@@ -101,7 +101,7 @@ def test_sample_checkpoints_reach_their_stated_accuracy(
     assert abs(right - stated) <= 1
 
 
-def test_solubility_equals_pytorch_geometric_on_all_of_esol(triton: Live, sample_data: SampleData) -> None:
+def test_solubility_equals_pytorch_geometric_on_all_of_esol(triton_real: Live, sample_data: SampleData) -> None:
     from export.references import reference
     from preprocess.molecule import molecules_to_graphs
 
@@ -113,7 +113,7 @@ def test_solubility_equals_pytorch_geometric_on_all_of_esol(triton: Live, sample
     wanted = np.array([reference(net, spec, molecules_to_graphs([s.encode()]))["log_s"][0] for s in smiles])
 
     def ask(text: str) -> float:
-        return json.loads(triton.generate("solubility", smiles=text).body)["log_s"]
+        return json.loads(triton_real.generate("solubility", smiles=text).body)["log_s"]
 
     with ThreadPoolExecutor(4) as pool:
         served = np.array(list(pool.map(ask, smiles)))

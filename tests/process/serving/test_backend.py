@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnx
+import psutil
 import pytest
 import tritonclient.grpc as grpc
 from onnx import TensorProto, helper
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from benchmarks.load.watch import Watch
 from benchmarks.ports import free_ports
 from server.installation import find_triton, lay_out_backends
 from server.leftovers import clean_up, own_tag
 from server.triton import Address, Triton
+from tests.support.live import Live
 
-TOLD_S = 2.5  # workers tell what they did once a second
 NUMERIC = {
     "UINT8": TensorProto.UINT8,
     "INT8": TensorProto.INT8,
@@ -45,15 +44,22 @@ def _value(name: str, kind: int, *dims: int | str):
     return helper.make_tensor_value_info(name, kind, dims)
 
 
+class Bare(Live):
+    """A Triton without a launcher."""
+
+    def triton(self) -> psutil.Process:
+        return psutil.Process(self.process.pid)
+
+
 @pytest.fixture(scope="module")
-def client(address: Address) -> Iterator[grpc.InferenceServerClient]:
-    with grpc.InferenceServerClient(f"{address.host}:{address.grpc}") as connection:
+def client(live: Bare) -> Iterator[grpc.InferenceServerClient]:
+    with grpc.InferenceServerClient(f"127.0.0.1:{live.grpc}") as connection:
         yield connection
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
-    """Of a Triton that completes configs, over three small models."""
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bare]:
+    """A Triton that completes configs, over three small models."""
     folder = tmp_path_factory.mktemp("backend")
     models = folder / "models"
     # Every numeric type at once, in and out; the config is two words.
@@ -105,7 +111,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     )
     try:
         triton.wait_until_ready(["types", "unbatched", "batched"], lambda _: None)
-        yield address
+        yield Bare(psutil.Process(triton.pid), address.http, address.grpc, address.metrics, 0, folder / "none.log")
     finally:
         triton.drain(30)
         clean_up(runtime, tag)
@@ -119,6 +125,28 @@ def _infer(client, model: str, outputs: list[str] | None = None, **arrays: np.nd
         inputs.append(tensor)
     wanted = [grpc.InferRequestedOutput(name) for name in outputs] if outputs else None
     return client.infer(model, inputs, outputs=wanted)
+
+
+def test_requests_are_joined_and_each_gets_its_own_rows(client, live: Bare) -> None:
+    """First: it counts all that this model has been asked."""
+    requests, counted = 48, ("medserve_worker_requests", "batched", "")
+
+    def ask(number: int) -> bool:
+        rows = 1 if number < requests else 1 + number % 2  # then two shapes in turn: never in one run
+        x = np.full((1 + number % 3, rows, 1024), number, np.float32)
+        answer = _infer(client, "batched", ["y"], x=x).as_numpy("y")
+        return answer.shape == x.shape and bool((answer == x).all())
+
+    with ThreadPoolExecutor(requests) as pool:
+        assert all(pool.map(ask, range(requests)))
+        found = live.wait_for_metrics(lambda found: found.get(counted) == requests)
+        batches = live.batch_sizes("batched")
+        assert all(pool.map(ask, range(requests, 2 * requests)))
+    items = sum(1 + number % 3 for number in range(requests))
+    assert found["medserve_worker_items", "batched", ""] == items
+    assert sum(batches.values()) < requests
+    assert sum(size * runs for size, runs in batches.items()) == items
+    assert max(batches) <= 32
 
 
 def test_a_config_is_completed_from_the_file(client) -> None:
@@ -148,29 +176,6 @@ def test_a_model_without_a_batch_axis(client) -> None:
 def test_only_requested_outputs_come_back(client) -> None:
     result = _infer(client, "batched", ["z"], x=np.ones((1, 2, 1024), np.float32))
     assert [output.name for output in result.get_response().outputs] == ["z"]
-
-
-def test_requests_are_joined_and_each_gets_its_own_rows(client, address: Address) -> None:
-    watch = Watch(f"{address.host}:{address.grpc}", f"http://{address.host}:{address.metrics}/metrics")
-    time.sleep(TOLD_S)
-    watch.begin()
-
-    def ask(number: int) -> bool:
-        rows = 1 if number < 48 else 1 + number % 2  # then two shapes by turns: never in one run
-        x = np.full((1 + number % 3, rows, 1024), number, np.float32)
-        answer = _infer(client, "batched", ["y"], x=x).as_numpy("y")
-        return answer.shape == x.shape and bool((answer == x).all())
-
-    with ThreadPoolExecutor(24) as pool:
-        assert all(pool.map(ask, range(48)))
-        time.sleep(TOLD_S)
-        (step,) = watch.end().steps
-        assert all(pool.map(ask, range(48, 96)))
-    watch.close()
-    assert (step.name, step.requests, step.items) == ("batched", 48, sum(1 + number % 3 for number in range(48)))
-    assert step.executions < 48 / 3
-    assert sum(int(size) * runs for size, runs in step.batches.items()) == step.items
-    assert max(map(int, step.batches)) <= 32
 
 
 def test_a_wrong_shape_is_refused_and_the_model_lives(client) -> None:

@@ -11,14 +11,14 @@ import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
 
 from export.loading import loaded_net
-from export.models import all_specs
 from export.references import reference
 from export.samples import net_inputs, picture
 from medserve import Client, InvalidInput
 from tests.support.live import Live
 from tests.support.samples import SampleData
+from tests.support.specs import tiny_specs
 
-SPEC = all_specs()["brain_fusion"]
+SPEC = tiny_specs()["brain_fusion"]
 
 
 def _tensor(name: str, contents: list[bytes]) -> grpc.InferInput:
@@ -28,14 +28,14 @@ def _tensor(name: str, contents: list[bytes]) -> grpc.InferInput:
     return tensor
 
 
-def test_each_combination_is_pytorchs(triton_fp32: Live, sample_data: SampleData) -> None:
+def test_each_combination_is_pytorchs(triton: Live, sample_data: SampleData) -> None:
     ct = sample_data.files("brain_ct")[3].path.read_bytes()
     mri = sample_data.files("brain_mri")[3].path.read_bytes()
     net, _ = loaded_net(SPEC, None)
     for sent in ({"ct": ct}, {"mri": mri}, {"ct": ct, "mri": mri}):
         inputs = net_inputs(SPEC.step, [sent.get("ct", b"")], [sent.get("mri", b"")])
         wanted = reference(net, SPEC, inputs)
-        with Client(triton_fp32.grpc_url) as client:
+        with Client(triton.grpc_url) as client:
             got = client.predict("brain_fusion", **sent)
         worst = {name: float(np.abs(got.outputs[name] - array[0]).max()) for name, array in wanted.items()}
         print(f"{' + '.join(sent)}: {worst}")
@@ -58,8 +58,8 @@ def test_the_order_of_inputs_does_not_matter_nor_how_absence_is_said(triton: Liv
     assert ask(ct) != ask(mri) != ask(ct, mri)
 
 
-def test_a_batch_of_every_kind(triton_fp32: Live) -> None:
-    client = grpc.InferenceServerClient(f"127.0.0.1:{triton_fp32.grpc}")
+def test_a_batch_of_every_kind(triton: Live) -> None:
+    client = grpc.InferenceServerClient(f"127.0.0.1:{triton.grpc}")
     contents = [(picture(1), picture(2)), (b"", picture(3)), (picture(4), b"")]
     cts, mris = zip(*contents, strict=True)
     together = client.infer("brain_fusion", [_tensor("ct", list(cts)), _tensor("mri", list(mris))])

@@ -74,7 +74,9 @@ def test_generate_prints_a_report_in_readable_json(triton: Live) -> None:
 
 
 @pytest.mark.parametrize("model", IMAGE_MODELS)
-def test_the_report_agrees_with_the_arrays_and_names_the_artefact(triton: Live, repository: Path, model: str) -> None:
+def test_the_report_agrees_with_the_arrays_and_names_the_artefact(
+    triton: Live, tiny_repository: Path, model: str
+) -> None:
     answer = triton.generate(model, image=base64.b64encode(picture(5)).decode()).json()
     report = json.loads(answer["report"])
     spec = all_specs()[model]
@@ -83,7 +85,7 @@ def test_the_report_agrees_with_the_arrays_and_names_the_artefact(triton: Live, 
     assert report["prediction"] == spec.labels[int(np.argmax(answer["probabilities"]))]
     assert report["uncertainty"] == pytest.approx(answer["uncertainty"], abs=1e-7)
     assert report["disclaimer"] == spec.disclaimer
-    file = repository / spec.net / "1" / report["provenance"]["artefact"]
+    file = tiny_repository / spec.net / "1" / report["provenance"]["artefact"]
     assert report["provenance"]["artefact_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 

@@ -138,7 +138,7 @@ def test_the_command_line_says_nothing_of_the_patient_but_the_name_it_was_given(
     assert "DOE_PLANTED" not in triton.text()
 
 
-def test_dicom_and_png_of_one_picture_agree(triton_fp32: Live) -> None:
+def test_dicom_and_png_of_one_picture_agree(triton: Live) -> None:
     """Eight-bit grey without a window: the very same pixels either way."""
     import io
 
@@ -147,7 +147,7 @@ def test_dicom_and_png_of_one_picture_agree(triton_fp32: Live) -> None:
     grey = Image.open(io.BytesIO(picture(3))).convert("L")
     png = io.BytesIO()
     grey.save(png, "PNG")
-    one = triton_fp32.generate("chest_xray", image=base64.b64encode(png.getvalue()).decode()).json()
+    one = triton.generate("chest_xray", image=base64.b64encode(png.getvalue()).decode()).json()
     dicom = file(dataset(np.asarray(grey)))
-    other = triton_fp32.generate("chest_xray", image=base64.b64encode(dicom).decode()).json()
+    other = triton.generate("chest_xray", image=base64.b64encode(dicom).decode()).json()
     assert one["probabilities"] == other["probabilities"]

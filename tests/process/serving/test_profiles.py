@@ -12,8 +12,9 @@ from export.samples import MOLECULES, picture
 from medserve import Client
 from report.card import Card
 from tests.support.live import Live
+from tests.support.repositories import TRAINED
 
-SPECS = [spec for spec in all_specs().values() if not spec.on_request]
+SPECS = [all_specs()[name] for name in TRAINED]
 
 
 def _asked(live: Live, name: str) -> tuple[dict, dict]:
@@ -25,10 +26,10 @@ def _asked(live: Live, name: str) -> tuple[dict, dict]:
 
 @pytest.mark.parametrize("name", [spec.name for spec in SPECS])
 def test_a_report_names_the_precision_that_computed_it(
-    triton: Live, triton_fp32: Live, repository: Path, name: str
+    triton_real: Live, triton_real_fp32: Live, repository: Path, name: str
 ) -> None:
     choice = Card.read(repository / f"{name}_net" / "1" / "card.json").choice
-    (tuned, said), (exact, said_exact) = _asked(triton, name), _asked(triton_fp32, name)
+    (tuned, said), (exact, said_exact) = _asked(triton_real, name), _asked(triton_real_fp32, name)
     assert said["provenance"]["precision"] == (choice.precision if choice else "fp32")
     assert said["provenance"]["artefact"] == (choice.artefact if choice else "fp32.onnx")
     assert said_exact["provenance"]["precision"] == "fp32"
@@ -38,8 +39,8 @@ def test_a_report_names_the_precision_that_computed_it(
     np.testing.assert_allclose(tuned[first], exact[first], atol=bound)
 
 
-def test_the_description_tells_what_passed_and_what_was_refused(triton: Live) -> None:
-    with Client(triton.grpc_url) as client:
+def test_the_description_tells_what_passed_and_what_was_refused(triton_real: Live) -> None:
+    with Client(triton_real.grpc_url) as client:
         told = client.describe("pneumonia").report
     assert {"fp16.onnx", "fp32.onnx"} <= set(told["artefacts"])
     assert told["refused"]["int8.onnx"]["why"]

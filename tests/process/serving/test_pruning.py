@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-
 import numpy as np
 import tritonclient.grpc as grpc
 
@@ -12,33 +9,20 @@ from export.samples import picture
 from tests.support.live import Live
 
 
-def _ask(client, model: str, *outputs: str) -> float:
+def _ask(client, model: str, *outputs: str) -> None:
     value = np.array([[picture(2)]], np.object_)
     image = grpc.InferInput("image", value.shape, "BYTES")
     image.set_data_from_numpy(value)
     wanted = [grpc.InferRequestedOutput(name) for name in outputs]
-    start = time.perf_counter()
     client.infer(model, [image], outputs=wanted)
-    return time.perf_counter() - start
 
 
-def test_probabilities_alone_do_not_run_the_report(triton_fp32: Live) -> None:
-    client = grpc.InferenceServerClient(f"127.0.0.1:{triton_fp32.grpc}")
+def test_probabilities_alone_do_not_run_the_report(triton: Live) -> None:
+    client = grpc.InferenceServerClient(f"127.0.0.1:{triton.grpc}")
     _ask(client, "chest_xray", "probabilities")  # counters may not exist before
-    before = triton_fp32.counts("report")
+    before = triton.counts("report")
     for _ in range(5):
         _ask(client, "chest_xray", "probabilities")
-    assert triton_fp32.counts("report") == before
+    assert triton.counts("report") == before
     _ask(client, "chest_xray", "probabilities", "report")
-    assert triton_fp32.counts("report") == (before[0] + 1, before[1] + 1)
-
-
-def test_and_are_no_slower_than_without_that_step(triton_fp32: Live) -> None:
-    client = grpc.InferenceServerClient(f"127.0.0.1:{triton_fp32.grpc}")
-    times: dict[str, list[float]] = {"chest_xray": [], "chest_xray_bare": []}
-    for _ in range(40):
-        for model, seen in times.items():
-            seen.append(_ask(client, model, "probabilities"))
-    ratio = statistics.median(times["chest_xray"]) / statistics.median(times["chest_xray_bare"])
-    print(f"median latency, with the report step ÷ without: {ratio:.3f}")
-    assert ratio < 1.15  # the two are the same work; the rest is the machine's noise
+    assert triton.counts("report") == (before[0] + 1, before[1] + 1)

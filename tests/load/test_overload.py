@@ -34,8 +34,8 @@ async def _many(url: str, count: int, timeout_s: float) -> tuple[list[Ended], En
 
 
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
-def test_who_cannot_be_answered_in_time_hears_so_in_time(triton_fp32: Live, scheme: str) -> None:
-    url = triton_fp32.grpc_url if scheme == "grpc" else triton_fp32.http_url
+def test_who_cannot_be_answered_in_time_hears_so_in_time(triton_real: Live, scheme: str) -> None:
+    url = triton_real.grpc_url if scheme == "grpc" else triton_real.http_url
     ended, after, described = asyncio.run(_many(url, 400, timeout_s=4.0))
     refused = [took for took, found in ended if isinstance(found, Overloaded)]
     answered = [found for _, found in ended if isinstance(found, Prediction)]
