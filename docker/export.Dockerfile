@@ -20,7 +20,7 @@ COPY model_repository model_repository
 COPY examples examples
 # The image's torch, torchvision and TensorRT stay: they were built for each other and for its CUDA.
 RUN grep -v -E '^(torch|torchvision|tensorrt|nvidia-)' constraints.txt > others.txt \
-    && python3 -m pip install --break-system-packages --constraint others.txt '.[launch,export]'
+    && python3 -m pip install --break-system-packages --constraint others.txt '.[launch,export-all]'
 USER 1000:1000
 ENV PYTHONDONTWRITEBYTECODE=1
 ENTRYPOINT ["python3", "-m", "export"]

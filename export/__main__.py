@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from export.commands import calibrate, cards, engines, mobile, models, repository, tune
+from export.commands import calibrate, cards, engines, mobile, models, packages, repository, tune
 from export.commands.options import add_repository
+from export.commands.side_by_side import interrupt
 
 COMMANDS = {
     "models": models,
@@ -21,8 +23,9 @@ COMMANDS = {
     "mobile": mobile,
     "repository": repository,
     "cards": cards,
+    "packages": packages,
 }
-_WRITES_TEXT_ALONE = ("repository", "cards")
+_WRITES_TEXT_ALONE = ("repository", "cards", "packages")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as exc:  # all of ours are ValueErrors with a whole sentence
         print(f"export: {exc}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:  # nothing is published by halves
+    except KeyboardInterrupt:  # or SIGTERM: nothing is published by halves
         print("export: interrupted", file=sys.stderr)
         return 130
 
@@ -63,4 +66,5 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupt)
     sys.exit(main())

@@ -9,6 +9,9 @@ from export.spec import ModelSpec, Shipped
 
 VERSION = "1"
 ARTEFACT = "fp32.onnx"
+# precision → files; one that is not made, or not published, is listed in the manifest with the reason.
+FILES = {"fp32": (ARTEFACT,), "fp16": ("fp16.onnx",), "int8": ("int8.onnx", "int8_cpu.onnx")}
+PRECISIONS = tuple(FILES)
 WEIGHTS = EXPORT / "weights"
 
 

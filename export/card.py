@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
-
-import onnx
 
 from export.artefact import external
 from export.digest import sha256_of
@@ -16,7 +15,7 @@ from report.card import Artefact, Refused
 from report.declaration import Declaration, FirstStep, Given, Sent
 
 if TYPE_CHECKING:
-    from export.variants import Variant  # imports much
+    from export.variant import Variant
 
 TOOLS = (
     "torch",
@@ -71,6 +70,8 @@ def declaration(spec: ModelSpec) -> Declaration:
 
 def artefact(variant: Variant, *, anyway: str) -> Artefact:
     """Describe a file that is published; `anyway` is the reason given where its gate refused it."""
+    import onnx  # not for a start with nothing to export
+
     file = variant.path
     return Artefact(
         sha256=sha256_of(file),
@@ -98,10 +99,10 @@ def refused(variant: Variant) -> Refused:
     )
 
 
-def tool_versions() -> dict[str, str]:
+def tool_versions(tools: Iterable[str] = TOOLS) -> dict[str, str]:
     """Installed versions of the tools that decide an artefact; "absent" where one is not installed."""
     found = {}
-    for tool in TOOLS:
+    for tool in tools:
         try:
             found[tool] = version(tool)
         except PackageNotFoundError:

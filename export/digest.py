@@ -46,6 +46,7 @@ def recipe_digest(model: str, *, tools: Iterable[str]) -> str:
                 "item_files.py",
                 "reference_distribution.py",
                 "engines.py",
+                "variant.py",
                 "variants.py",
                 "verdict.py",
             )

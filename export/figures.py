@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from export.spec import ModelSpec
 from report.comparison import CriticalCalls, Labelled
@@ -137,8 +137,19 @@ def against_truth(spec: ModelSpec, expected: Answers, got: Answers, labels: NDAr
             for label in np.unique(truth)
         },
         ece=_pair(ece(probabilities, truth) for probabilities in both),
-        mcnemar_p=float(binomtest(only[0], sum(only)).pvalue) if sum(only) else 1.0,
+        mcnemar_p=mcnemar_p(*only),
     )
+
+
+def mcnemar_p(first: int, second: int) -> float:
+    """Exact two-sided p-value of McNemar's test.
+
+    Args:
+        first, second: items that only the one, or only the other, got right.
+    """
+    count = first + second
+    tail = sum(math.comb(count, wins) for wins in range(min(first, second) + 1))
+    return min(1.0, 2 * tail / 2**count)
 
 
 def _pair(values: Iterator[float]) -> tuple[float, float]:

@@ -17,7 +17,7 @@ import numpy as np
 from export import figures, gate_plots
 from export.engines import EngineFailed, Kind, run
 from export.parity import Reference
-from export.variants import Variant
+from export.variant import Variant
 from report.comparison import Comparison
 
 JSON, PAGE = "report.json", "report.html"

@@ -27,7 +27,7 @@ from export.publish import Order, kept_calibration
 from export.references import reference
 from export.samples import generated
 from export.spec import ModelSpec
-from export.variants import Variant
+from export.variant import Variant
 from report.card import FILENAME
 
 FILES = {"fp32": "fp32.pt", "int8": "int8.pt"}

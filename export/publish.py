@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from export.artefact import ARTEFACT, VERSION, external, folder_of, shipped_sha256
+from export.artefact import ARTEFACT, FILES, PRECISIONS, VERSION, external, folder_of, shipped_sha256
 from export.digest import recipe_digest, sha256_of, sha256_of_all
 from export.repository import write_choice
 from export.spec import ModelSpec
@@ -24,9 +25,12 @@ if TYPE_CHECKING:  # torch and more: not for a start with nothing to export
 
     from export.parity import Reference
     from export.pictures import Folder, Items
-    from export.variants import Variant
+    from export.variant import Variant
 
-TOOLS = ("torch", "torchvision", "torch-geometric", "transformers", "onnx", "onnxscript", "onnxruntime", "openvino")
+# Of every model; a spec adds what its own network is made of. What is not installed for FP32 alone is none of them:
+# an export that is completed later is not another export.
+TOOLS = ("torch", "torchvision", "torch-geometric", "onnx", "onnxscript", "onnxruntime", "openvino")
+_SCRATCH = ".export-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,8 @@ class Order:
         fitted: the temperature; None: the one in the card, if that is of the same weights.
         anyway: the reason for publishing what the gate refuses, INT8 without real pictures too; "" where there is none.
         report: folder for the gate's report, below it one of each model; None: none is written.
+        precisions: those to export; FP32 always.
+        keep_fp32: the FP32 file that is there is what this would export: compare it again, and do not trace it again.
     """
 
     checkpoint: Path | None = None
@@ -46,6 +52,8 @@ class Order:
     fitted: Calibration | None = None
     anyway: str = ""
     report: Path | None = None
+    precisions: tuple[str, ...] = PRECISIONS
+    keep_fp32: bool = False
 
 
 class WouldUntrain(ValueError):
@@ -63,22 +71,42 @@ def published(spec: ModelSpec, repository: Path) -> Card | None:
 def check_not_untraining(spec: ModelSpec, repository: Path, checkpoint: Path | None, reason: str) -> None:
     """Raises WouldUntrain: what is there is or may be trained, and no checkpoint is given to replace it."""
     file = folder_of(spec, repository) / FILENAME
-    if checkpoint is not None or not file.is_file():
-        return
-    try:  # not Card.read: a card of another version of MedServe tells this much too
-        weights = json.loads(file.read_text("utf-8"))["weights"]
-        replaceable = weights["trained"] is False or weights.get("shipped", False)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        replaceable = False  # a damaged card: nobody knows
-    if not replaceable:
+    if would_untrain(spec, repository, checkpoint):
         raise WouldUntrain(
             f"{spec.name}: must be exported again ({reason}), and what is there was trained, or may have been. "
             f"Say CHECKPOINTS=…, or remove {file} to go on without it."
         )
 
 
+def would_untrain(spec: ModelSpec, repository: Path, checkpoint: Path | None) -> bool:
+    """Whether an export would replace weights that are, or may be, trained, without a checkpoint to replace them."""
+    file = folder_of(spec, repository) / FILENAME
+    if checkpoint is not None or not file.is_file():
+        return False
+    try:  # not Card.read: a card of another version of MedServe has this much too
+        weights = json.loads(file.read_text("utf-8"))["weights"]
+        return not (weights["trained"] is False or weights.get("shipped", False))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return True  # a damaged card does not show it
+
+
 def stale(spec: ModelSpec, repository: Path, order: Order) -> str:
     """Why the model must be exported (again); empty when what is there will do."""
+    if reason := outdated(spec, repository, order):
+        return reason
+    lacking = unattempted(spec, repository, order)
+    return f"not exported in {', '.join(lacking)}" if lacking else ""
+
+
+def unattempted(spec: ModelSpec, repository: Path, order: Order) -> list[str]:
+    """The requested precisions of which the card holds neither a file nor the reason why there is none."""
+    card = published(spec, repository)
+    known = {*card.artefacts, *card.refused} if card else set()
+    return [precision for precision in order.precisions if not known.issuperset(FILES[precision])]
+
+
+def outdated(spec: ModelSpec, repository: Path, order: Order) -> str:
+    """Why what is there must go; empty where it will do, or where it lacks nothing but a precision."""
     from export.card import declaration, tool_versions
 
     folder = folder_of(spec, repository)
@@ -98,8 +126,8 @@ def stale(spec: ModelSpec, repository: Path, order: Order) -> str:
         return "the spec changed"
     if order.pictures is not None and _other_pictures(spec, card, order.pictures):
         return "other pictures"
-    versions = tool_versions()
-    if card.recipe != recipe_digest(spec.name, tools=[versions[tool] for tool in TOOLS]):
+    versions = tool_versions((*TOOLS, *spec.packages))
+    if card.recipe != recipe_digest(spec.name, tools=versions.values()):
         return "the exporter changed"
     return ""
 
@@ -143,18 +171,29 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
     from export import card as cards
     from export.loading import loaded_net
     from export.reference_distribution import reference_distribution, shipped_reference
-    from export.variants import variants
 
     net, weights = loaded_net(spec, order.checkpoint)
     folder = folder_of(spec, repository)
     calibration = order.fitted or kept_calibration(folder / FILENAME, weights)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
-        exported, reference, calibrating = _exported(net, spec, Path(scratch, ARTEFACT), calibration, order.pictures)
-        found = [
-            exported,
-            *variants(reference, calibrating, exported.path, trained=weights.trained, anyway=bool(order.anyway)),
-        ]
+    for left in folder.glob(f"{_SCRATCH}*"):  # of an export that was killed; there is one exporter at a time
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
+        file = Path(scratch, ARTEFACT)
+        kept = _kept(spec, repository, file) if order.keep_fp32 else None
+        exported, reference, calibrating = _exported(net, spec, file, calibration, order.pictures, kept)
+        found = [exported]
+        if set(order.precisions) - {"fp32"}:
+            from export.variants import variants
+
+            found += variants(
+                reference,
+                calibrating,
+                exported.path,
+                trained=weights.trained,
+                anyway=bool(order.anyway),
+                precisions=order.precisions,
+            )
         if order.report is not None:
             from export import gate_report  # draws, with what takes seconds to import
 
@@ -169,7 +208,7 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
             declaration=cards.declaration(spec),
             weights=weights,
             calibration=calibration,
-            recipe=recipe_digest(spec.name, tools=[cards.tool_versions()[tool] for tool in TOOLS]),
+            recipe=recipe_digest(spec.name, tools=cards.tool_versions((*TOOLS, *spec.packages)).values()),
             compared=reference.items.origin,
             reference=distribution,
             artefacts={variant.name: cards.artefact(variant, anyway=order.anyway) for variant in good},
@@ -181,10 +220,28 @@ def publish(spec: ModelSpec, repository: Path, order: Order) -> Card:
     return card
 
 
+def _kept(spec: ModelSpec, repository: Path, copy: Path) -> tuple[int, int]:
+    """Copy the FP32 file that is there, and return its fingerprint."""
+    folder = folder_of(spec, repository)
+    card = Card.read(folder / FILENAME)
+    for source, target in ((folder / ARTEFACT, copy), (external(folder / ARTEFACT), external(copy))):
+        if source.is_file():
+            shutil.copyfile(source, target)
+    return card.artefacts[ARTEFACT].fingerprint
+
+
 def _exported(
-    net: nn.Module, spec: ModelSpec, file: Path, calibration: Calibration, pictures: Folder | None
+    net: nn.Module,
+    spec: ModelSpec,
+    file: Path,
+    calibration: Calibration,
+    pictures: Folder | None,
+    fingerprint: tuple[int, int] | None,
 ) -> tuple[Variant, Reference, Items]:
-    """The FP32 file, what every variant is held to, and what finds the ranges of INT8."""
+    """The FP32 file, what every variant is held to, and what finds the ranges of INT8.
+
+    With a fingerprint, the file is there already.
+    """
     from export import to_onnx
     from export.engines import here
     from export.graphs import serving_graph
@@ -192,10 +249,11 @@ def _exported(
     from export.pictures import gather
     from export.references import reference
     from export.suspects import suspects
-    from export.variants import Variant
+    from export.variant import Variant
 
     compared, calibrating = gather(spec, pictures)
-    fingerprint = to_onnx.export_onnx(serving_graph(net, spec, calibration.temperature), spec, file)
+    if fingerprint is None:
+        fingerprint = to_onnx.export_onnx(serving_graph(net, spec, calibration.temperature), spec, file)
     expected = reference(net.eval(), spec, compared.inputs, calibration.temperature)
     held = Reference(
         spec=spec,

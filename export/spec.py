@@ -203,6 +203,7 @@ class ModelSpec:
         max_batch: the largest batch of the net.
         unsupported: (precision, measured reason) of those that are not made: "fp16", "int8".
         on_request: too large for every machine: exported and served only where MODELS asks for it.
+        packages: distributions that its export needs, and that others do not.
         rules: see Rules.
         gate: see Gate.
         intended_use: shown with every answer's description.
@@ -231,6 +232,7 @@ class ModelSpec:
     max_batch: int = 16
     unsupported: tuple[tuple[str, str], ...] = ()
     on_request: bool = False
+    packages: tuple[str, ...] = ()
     rules: Rules = field(default_factory=Rules)
     gate: Gate = field(default_factory=Gate)
     intended_use: str

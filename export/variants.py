@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from export.artefact import PRECISIONS
 from export.parity import Reference
 from export.pictures import FEWEST, Items
 from export.precision.half import write_half
 from export.precision.int8 import SYMMETRIC, UNSIGNED, Form
 from export.precision.repair import quantised
-from report.card import Quantised
+from export.variant import Variant
 from report.comparison import Comparison
 
 HALF = "fp16.onnx"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """A file that was made, and what the gate said.
-
-    Args:
-        file: where it lies; None where none was made.
-        why: sentences; empty where an engine passed.
-    """
-
-    name: str
-    precision: str
-    file: Path | None
-    fingerprint: tuple[int, int] = (0, 0)
-    comparisons: tuple[Comparison, ...] = ()
-    quantised: Quantised | None = None
-    why: tuple[str, ...] = ()
-
-    @property
-    def path(self) -> Path:
-        """Where it lies, of one that was made."""
-        if self.file is None:
-            raise ValueError(f"{self.name}: was not made")
-        return self.file
-
-
-def variants(reference: Reference, calibrating: Items, fp32: Path, *, trained: bool, anyway: bool) -> Iterator[Variant]:
+def variants(
+    reference: Reference,
+    calibrating: Items,
+    fp32: Path,
+    *,
+    trained: bool,
+    anyway: bool,
+    precisions: Sequence[str] = PRECISIONS,
+) -> Iterator[Variant]:
     """FP16, and INT8 in both forms: each made beside the FP32 file, or the reason why not.
 
     Args:
@@ -54,6 +37,7 @@ def variants(reference: Reference, calibrating: Items, fp32: Path, *, trained: b
         fp32: the file that passed its gate.
         trained: whether its weights were.
         anyway: make INT8 even where its ranges mean nothing: to see that it builds.
+        precisions: those that are requested.
     """
     eight_bits = partial(_eight_bits, reference, calibrating, fp32, trained=trained, anyway=anyway)
     makers: list[tuple[str, str, Callable[[], Variant]]] = [
@@ -62,6 +46,8 @@ def variants(reference: Reference, calibrating: Items, fp32: Path, *, trained: b
     ]
     unsupported = dict(reference.spec.unsupported)
     for name, precision, make in makers:
+        if precision not in precisions:
+            continue
         if reason := unsupported.get(precision):
             yield _not_made(name, precision, f"unsupported: {reason}")
             continue

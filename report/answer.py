@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,13 +36,21 @@ class Reporter:
         cards: all cards of the repository.
         preprocessing: version of the pre-processing that runs beside it.
         profile: the configs that the server was started with; "cpu" serves each card's choice.
+        added: reads the cards that were added since; called for an artefact that is not known.
 
     Raises:
         ValueError: two artefacts with one fingerprint.
     """
 
-    def __init__(self, cards: Iterable[Card], preprocessing: str, profile: str = "") -> None:
+    def __init__(
+        self,
+        cards: Iterable[Card],
+        preprocessing: str,
+        profile: str = "",
+        added: Callable[[], Iterable[Card]] = tuple,
+    ) -> None:
         self._preprocessing = preprocessing
+        self._added = added
         self._profile = profile
         self._known: dict[tuple[int, int], tuple[Card, str, Artefact]] = {}
         for card in cards:
@@ -77,6 +85,10 @@ class Reporter:
 
     def _origin(self, summary: NDArray[np.float32]) -> tuple[Card, str, Artefact]:
         fingerprint = tuple(summary[:2].tolist())
+        if fingerprint not in self._known:
+            for card in self._added():
+                for name, artefact in card.artefacts.items():
+                    self._known.setdefault(artefact.fingerprint, (card, name, artefact))
         origin = self._known.get(fingerprint)
         if origin is None:
             raise UnknownFingerprint(

@@ -223,4 +223,23 @@ class _Versioned:
 
 def cards_below(repository: Path) -> list[Card]:
     """The cards of a model repository, sorted by model; `<model>/<version>/card.json`."""
-    return [Card.read(path) for path in sorted(repository.glob(f"*/[0-9]*/{FILENAME}"))]
+    return AddedCards(repository).read()
+
+
+class AddedCards:
+    """The cards of a model repository to which models are added while it is served.
+
+    Args:
+        repository: holds `<model>/<version>/card.json`.
+    """
+
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+        self._known: set[Path] = set()
+
+    def read(self) -> list[Card]:
+        """Those that were added since the last call, sorted by model. A card that was replaced is not read again."""
+        added = sorted(set(self._repository.glob(f"*/[0-9]*/{FILENAME}")) - self._known)
+        found = [Card.read(path) for path in added]
+        self._known.update(added)
+        return found

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 from report.card import Card
 from server import choices, preflight
-from server.banner import banner
+from server.banner import model_lines, ready_lines
 from server.explain import explained
 from server.health import Health, told
 from server.installation import Installation, InstallationError, find_triton
 from server.leftovers import clean_up, own_tag, prune_cache
 from server.machine import Machine
-from server.profiles import AUTO, profile
+from server.profiles import AUTO, Profile, profile
+from server.publisher import Publisher, PublisherError, start
 from server.repository import Repository, RepositoryError
-from server.sizing import VARIABLES, SizingError, numbers, sized
+from server.sizing import VARIABLES, Number, SizingError, numbers, sized
 from server.supervisor import CACHE, Plan, Stop, serve
 from server.triton import Address, TritonError
 
@@ -37,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tag = own_tag()
     try:
         _run(options, tag)
-    except (preflight.PreflightError, RepositoryError, SizingError, TritonError, InstallationError, OSError) as exc:
+    except (
+        preflight.PreflightError, RepositoryError, SizingError, TritonError, InstallationError, PublisherError, OSError
+    ) as exc:  # fmt: skip
         print(f"serve: {exc}", file=sys.stderr)
         return 1
     except Stop:  # before there was anything to drain
@@ -72,67 +78,117 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name in VARIABLES:
         parser.add_argument(f"--{name.lower().replace('_', '-')}", default=variable(name, ""), help="see explain")
+    parser.add_argument(
+        "--publisher",
+        default="",
+        metavar="COMMAND",
+        help="run this meanwhile, and serve each model as soon as it is published: see server.publisher",
+    )
     parser.add_argument("--allow-remote", action="store_true", default=variable("ALLOW_REMOTE") == "1")
     parser.add_argument("--verbose", action="store_true", default=variable("VERBOSE") == "1", help="Triton's whole log")
     return parser
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Launch:
+    """One launch: reads, verifies and announces models for the supervisor."""
+
+    folder: Path
+    profile: str
+    numbers: Sequence[Number]
+    machine: Machine
+    address: Address
+    cards: dict[str, Card] = field(default_factory=dict)
+
+    def read(self) -> Repository:
+        """The repository as it is now, with the configs that are served."""
+        return sized(Repository.read(self.folder, self.profile), self.numbers)
+
+    def verify(self, repository: Repository, names: Sequence[str]) -> None:
+        """Raises PreflightError: an artefact of these models is not its card's, or was tuned for another CPU."""
+        cards = preflight.check_artefacts(repository.artefacts(names, self.machine.gpu))
+        choices.check_choices(cards, repository, self.machine.cpu)
+        self.cards.update((card.model, card) for card in cards)
+
+    def model(self, repository: Repository, name: str) -> None:
+        """Print what can be sent to this model."""
+        card = self.cards.get(name)
+        if card is not None and not card.weights.trained:
+            print(f"serve: {name}: weights: untrained; its answers mean nothing", file=sys.stderr)
+        print(model_lines(repository, name, card, self.address), flush=True)
+
+    def ready(self) -> None:
+        """Print where the server is."""
+        print(ready_lines(self.address), flush=True)
+
+
 def _run(options: argparse.Namespace, tag: str) -> None:
     triton, machine = find_triton(), Machine.this()
-    plain = Repository.read(options.repository)
-    models = plain.chosen(list(dict.fromkeys(filter(None, map(str.strip, options.models.split(","))))))
-    needed = plain.closure(models)
-    chosen = profile(options.profile, plain, needed, machine, gpus=triton.gpus)
-    read = Repository.read(options.repository, chosen.name)
-    given = {name: getattr(options, name.lower()) for name in VARIABLES}
-    derived = numbers(machine, read, needed, given)
-    repository = sized(read, derived)
     if options.command == "explain":
-        print(explained(machine, chosen, repository, needed, derived))
+        _explain(options, triton, machine)
         return
-    print(f"serve: profile {chosen}", file=sys.stderr, flush=True)
     preflight.check_platform()
     host = preflight.resolved_host(options.host, allow_remote=options.allow_remote or triton.gpus)
     names = ("HTTP_PORT", "GRPC_PORT", "METRICS_PORT", "HEALTH_PORT")
     ports = {name: preflight.port_number(name, getattr(options, name.lower())) for name in names}
-    address = Address(host, ports["HTTP_PORT"], ports["GRPC_PORT"], ports["METRICS_PORT"])
     preflight.check_runs_programs(options.runtime)
     if left := clean_up(options.runtime):
         print(f"serve: removed {left} things that an earlier run left behind", file=sys.stderr)
     preflight.check_ports(host, ports)
-    cards = _check(repository, needed, machine, triton)
-    prune_cache(options.runtime / CACHE, repository.folder)
-    plan = Plan(
-        triton=triton,
-        repository=repository,
-        needed=needed,
-        address=address,
-        runtime=options.runtime.resolve(),
-        tag=tag,
-        verify=lambda: _check_files(Repository.read(repository.folder, repository.profile), needed, machine),
-        verbose=options.verbose,
-        drain_delay_s=preflight.seconds("DRAIN_DELAY_S", options.drain_delay_s),
-    )
-    health = Health(host, address.http, needed, repository.profile, machine.memory_mb)
-    with told(health, host, ports["HEALTH_PORT"]):
-        serve(plan, health, lambda: print(banner(repository, models, cards, address), flush=True))
+    address = Address(host, ports["HTTP_PORT"], ports["GRPC_PORT"], ports["METRICS_PORT"])
+    with _published(options.publisher) as (publisher, planned):  # it may rewrite configs until it has planned
+        models, chosen, needed, derived = _chosen(options, triton, machine)
+        print(f"serve: profile {chosen}", file=sys.stderr, flush=True)
+        launch = _Launch(
+            folder=options.repository, profile=chosen.name, numbers=derived, machine=machine, address=address
+        )
+        repository = launch.read()
+        choices.check_servable(repository, needed, machine.gpu, gpus=triton.gpus)
+        preflight.check_shared_memory(repository.workers(needed))
+        prune_cache(options.runtime / CACHE, repository.folder)
+        plan = Plan(
+            triton=triton,
+            read=launch.read,
+            models=models,
+            address=address,
+            runtime=options.runtime.resolve(),
+            tag=tag,
+            verify=launch.verify,
+            verbose=options.verbose,
+            drain_delay_s=preflight.seconds("DRAIN_DELAY_S", options.drain_delay_s),
+        )
+        health = Health(host, address.http, needed, chosen.name, machine.memory_mb)
+        expected = [name for name in planned if name in models]
+        with told(health, host, ports["HEALTH_PORT"]):
+            serve(plan, health, launch, expected, publisher)
 
 
-def _check(repository: Repository, needed: Sequence[str], machine: Machine, triton: Installation) -> list[Card]:
-    choices.check_servable(repository, needed, machine.gpu, gpus=triton.gpus)
-    preflight.check_shared_memory(repository.workers(needed))
-    cards = _check_files(repository, needed, machine)
-    for card in cards:
-        if not card.weights.trained:
-            print(f"serve: {card.model}: weights: untrained; its answers mean nothing", file=sys.stderr)
-    return cards
+def _chosen(
+    options: argparse.Namespace, triton: Installation, machine: Machine
+) -> tuple[list[str], Profile, list[str], list[Number]]:
+    """(ensembles that are requested, profile, every model to load, sizes)."""
+    plain = Repository.read(options.repository)
+    models = plain.chosen(list(dict.fromkeys(filter(None, map(str.strip, options.models.split(","))))))
+    needed = plain.closure(models)
+    chosen = profile(options.profile, plain, needed, machine, gpus=triton.gpus)
+    given = {name: getattr(options, name.lower()) for name in VARIABLES}
+    return models, chosen, needed, numbers(machine, Repository.read(options.repository, chosen.name), needed, given)
 
 
-def _check_files(repository: Repository, needed: Sequence[str], machine: Machine) -> list[Card]:
-    """The cards of what is there now: before the first start, and before each after a death."""
-    cards = preflight.check_artefacts(repository.artefacts(needed, machine.gpu))
-    choices.check_choices(cards, repository, machine.cpu)
-    return cards
+def _explain(options: argparse.Namespace, triton: Installation, machine: Machine) -> None:
+    _, chosen, needed, derived = _chosen(options, triton, machine)
+    repository = sized(Repository.read(options.repository, chosen.name), derived)
+    print(explained(machine, chosen, repository, needed, derived))
+
+
+@contextmanager
+def _published(command: str) -> Iterator[tuple[Publisher | None, Sequence[str]]]:
+    """The program that publishes models, while it runs, and those that it will; (None, nothing) without a command."""
+    if not command:
+        yield None, ()
+        return
+    with closing(Publisher(shlex.split(command), start)) as publisher:
+        yield publisher, publisher.planned()
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

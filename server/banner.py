@@ -1,11 +1,10 @@
-"""What is printed once the server is ready: for each model a curl line and a client line."""
+"""What is printed: for each model that becomes ready a curl line and a client line, and a line when all are."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from report.card import Card
@@ -17,18 +16,17 @@ _PICTURE = _PHANTOM if _PHANTOM.is_file() else Path("PICTURE.png")
 _EXAMPLES: dict[str, str | Path] = {"smiles": "CCO"}  # by the ensemble's input; any other takes a picture
 
 
-def banner(repository: Repository, models: Sequence[str], cards: Iterable[Card], address: Address) -> str:
-    """Lines that work when pasted into a shell in the checkout."""
-    by_model = {card.model: card for card in cards}
-    lines = [
-        "",
-        f"READY  http://{address.host}:{address.http}   grpc://{address.host}:{address.grpc}   "
-        f"metrics http://{address.host}:{address.metrics}/metrics",
-    ]
-    for model in models:
-        lines += ["", f"{model}: {_said(by_model.get(model))}"]
-        lines += [f"  {line}" for line in _lines(repository, model, address)]
-    return "\n".join([*lines, "", "Ctrl-C drains and stops."])
+def model_lines(repository: Repository, model: str, card: Card | None, address: Address) -> str:
+    """Lines about one model that work when pasted into a shell in the checkout."""
+    return "\n".join(["", f"{model}: {_said(card)}", *(f"  {line}" for line in _lines(repository, model, address))])
+
+
+def ready_lines(address: Address) -> str:
+    """The last lines: every model is READY."""
+    return (
+        f"\nREADY  http://{address.host}:{address.http}   grpc://{address.host}:{address.grpc}   "
+        f"metrics http://{address.host}:{address.metrics}/metrics\n\nCtrl-C drains and stops."
+    )
 
 
 def _said(card: Card | None) -> str:

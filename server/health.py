@@ -44,6 +44,8 @@ class State(enum.Enum):
 class Health:
     """What is known of one server.
 
+    `missing` holds the requested models that are not there yet, or will not be, each with the reason.
+
     Args:
         host: where Triton listens.
         port: of its HTTP.
@@ -55,6 +57,7 @@ class Health:
     def __init__(self, host: str, port: int, models: Sequence[str], profile: str, memory_mb: int) -> None:
         self.state = State.STARTING
         self.restarts = 0
+        self.missing: dict[str, str] = {}
         self.profile, self.memory_mb = profile, memory_mb
         self._triton = host, port
         self._models = list(models)
@@ -137,7 +140,8 @@ def _handler(health: Health, registry: CollectorRegistry) -> type[BaseHTTPReques
                 self._say(health.live(), {"state": health.state.value})
             elif path == "/ready":
                 models = health.models()
-                self._say(all(models.values()), {"state": health.state.value, "models": models})
+                missing = {"missing": health.missing} if health.missing else {}
+                self._say(all(models.values()), {"state": health.state.value, "models": models} | missing)
             elif path == "/metrics":
                 self._send(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(registry))
             else:

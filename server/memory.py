@@ -16,7 +16,7 @@ def held_bytes() -> dict[str, int]:
     """Of the launcher, of Triton and of its workers: see `kept_bytes`."""
     found = dict.fromkeys((LAUNCHER, TRITON, WORKERS), 0)
     launcher = psutil.Process(os.getpid())
-    servers = launcher.children()
+    servers = [child for child in launcher.children() if _name(child) == "tritonserver"]  # another one may export
     parts = [(LAUNCHER, launcher.pid), *((TRITON, server.pid) for server in servers)]
     for server in servers:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -24,6 +24,14 @@ def held_bytes() -> dict[str, int]:
     for part, pid in parts:
         found[part] += kept_bytes(pid)
     return found
+
+
+def _name(process: psutil.Process) -> str:
+    """ "" if it has ended."""
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def kept_bytes(pid: int) -> int:

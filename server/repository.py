@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,18 @@ class Repository:
             found[name] = None
             waiting += [step.model_name for step in self.configs[name].ensemble_scheduling.step]
         return list(found)
+
+    def available(self, names: Sequence[str], unpublished: Collection[str]) -> list[str]:
+        """What can be loaded now of `names` and all that they call.
+
+        Args:
+            names: of ensembles.
+            unpublished: those of them whose networks have no files yet. Their preprocessing steps have.
+        """
+        now = set(self.closure([name for name in names if name not in unpublished]))
+        return [
+            name for name in self.closure(names) if name in now or not (name in unpublished or self.is_network(name))
+        ]
 
     def is_network(self, name: str) -> bool:
         """Whether it runs an artefact, and is no step in python and no ensemble."""

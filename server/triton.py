@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import json
 import re
 import resource
 import secrets
@@ -14,14 +14,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
 import psutil
 
-from server.asking import get
+from server.asking import get, send
 from server.installation import Installation, environment
 from server.leftovers import SHM
+from server.publisher import end_with_parent
 
 DRAIN_TIMEOUT_S = 30  # how long requests in flight may take to end
 READY_TIMEOUT_S = 300
@@ -36,12 +38,15 @@ _HARMLESS = re.compile(
     r"CUDA driver version is insufficient|CudaDriverHelper has not been initialized|no pinned memory pool|^Signal "
     r"|Non-graceful termination detected"
 )
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
+_KEY_HEADER = "medserve"
 
 
 class TritonError(RuntimeError):
     """tritonserver ended, or did not become ready."""
+
+
+class LoadError(RuntimeError):
+    """A model that a running tritonserver could not load; the others are not affected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,15 @@ class Triton:
 
     Args:
         installation: where the program is.
-        repository: folder whose every model is loaded.
+        repository: folder of models.
         backends: Triton's backend directory.
         cache: folder for compiled models.
         tag: names this run's shared-memory files.
         address: to listen on.
         profile: that the repository is laid out for, as reports name it.
         verbose: also Triton's informational log.
+        loads: models to load at the start; more can follow with `load`. None: every model in the folder, and no
+            others later.
         complete_configs: let backends fill in what a config leaves out. MedServe's own configs are
             whole: there a gap is an error, not something to guess.
     """
@@ -80,15 +87,26 @@ class Triton:
         address: Address,
         *,
         profile: str = "",
+        loads: Sequence[str] | None = None,
         verbose: bool = False,
         complete_configs: bool = False,
     ) -> None:
         self._address = address
         self._tag = tag
+        self._key = secrets.token_hex(16)
         self._process = subprocess.Popen(
             [
                 str(installation.server),
-                *_arguments(repository, backends, tag, address, verbose=verbose, gpu_metrics=installation.gpus),
+                *_arguments(
+                    repository,
+                    backends,
+                    tag,
+                    address,
+                    self._key,
+                    loads,
+                    verbose=verbose,
+                    gpu_metrics=installation.gpus,
+                ),
                 *([] if complete_configs else ["--disable-auto-complete-config"]),
             ],
             env=environment(installation, cache, profile),
@@ -131,25 +149,33 @@ class Triton:
                 waiting.remove(model)
                 progress(model)
             time.sleep(0.1)
-        self._workers = psutil.Process(self._process.pid).children()
-        # Triton opens its shared memory to every user, whatever the umask; what callers send lies there.
-        for region in SHM.glob(f"{self._tag}-*"):
-            region.chmod(0o600)
+        self._adopt_workers()
 
-    def wait_for_trouble(self) -> str:
-        """Block until the server or one of its workers has died; a sentence about which.
+    def load(self, models: Sequence[str]) -> None:
+        """Load further models, in this order, and return when each is READY. It must have been started with `loads`.
+
+        Raises:
+            LoadError: Triton rejected one; the message names it.
+        """
+        for model in models:
+            path = f"/v2/repository/models/{model}/load"
+            address = self._address
+            headers = {_KEY_HEADER: self._key}
+            status, body = send("POST", address.host, address.http, path, READY_TIMEOUT_S, headers)
+            if status != HTTPStatus.OK:
+                raise LoadError(f"{model}: {_reason(body)}")
+        self._adopt_workers()
+
+    def trouble(self) -> str:
+        """A sentence about the server or the worker that has died; "" while all live.
 
         Triton 2.51 starts a dead worker no second time and still calls its model READY, so that every
         request to it fails: a dead worker is a dead server.
         """
-        while True:
-            status = self._process.poll()
-            if status is not None:
-                return f"tritonserver ended by itself ({_meaning(status)})"
-            for worker in self._workers:
-                if not _lives(worker):
-                    return f"worker {worker.pid} died"
-            time.sleep(POLL_S)
+        status = self._process.poll()
+        if status is not None:
+            return f"tritonserver ended by itself ({_meaning(status)})"
+        return next((f"worker {worker.pid} died" for worker in self._workers if not _lives(worker)), "")
 
     def metrics(self) -> str:
         """In Prometheus's text; "" where it does not answer."""
@@ -169,6 +195,17 @@ class Triton:
         self._process.wait()
         self._log.join(timeout=1)  # a worker that outlives the server holds the pipe open
 
+    def _adopt_workers(self) -> None:
+        """Watch the workers that are new, and close their shared memory to other users."""
+        with contextlib.suppress(psutil.NoSuchProcess):  # the server died: `trouble` reports it
+            known = {worker.pid for worker in self._workers}
+            children = psutil.Process(self._process.pid).children()
+            self._workers += [worker for worker in children if worker.pid not in known]
+        # Triton opens its shared memory to every user, whatever the umask; what callers send lies there.
+        for region in SHM.glob(f"{self._tag}-*"):
+            with contextlib.suppress(FileNotFoundError):
+                region.chmod(0o600)
+
     def _check_alive(self) -> None:
         status = self._process.poll()
         if status is not None:
@@ -186,7 +223,15 @@ class Triton:
 
 
 def _arguments(
-    repository: Path, backends: Path, tag: str, address: Address, *, verbose: bool, gpu_metrics: bool
+    repository: Path,
+    backends: Path,
+    tag: str,
+    address: Address,
+    key: str = "",
+    loads: Sequence[str] | None = None,
+    *,
+    verbose: bool,
+    gpu_metrics: bool,
 ) -> list[str]:
     settings: Mapping[str, object] = {
         "id": tag,
@@ -198,8 +243,8 @@ def _arguments(
         "grpc-port": address.grpc,
         "metrics-address": address.host,
         "metrics-port": address.metrics,
-        # The repository is as it was checked: nobody loads or unloads models over the network.
-        "model-control-mode": "none",
+        # Callers load and unload nothing: the launcher alone has the key, and needs it only while models are published.
+        "model-control-mode": "none" if loads is None else "explicit",
         "strict-readiness": "true",
         "exit-on-error": "true",
         "exit-timeout-secs": DRAIN_TIMEOUT_S,
@@ -211,17 +256,16 @@ def _arguments(
     arguments = [f"--{name}={value}" for name, value in settings.items()]
     # What a caller has no business with. In shared memory lie the pictures of others.
     closed = "shared-memory,model-repository,logging,trace"
-    key = secrets.token_hex(16)
     flags = ("http-restricted-api", "grpc-restricted-protocol")
-    arguments += [f"--{flag}={closed}:medserve={key}" for flag in flags]
+    arguments += [f"--{flag}={closed}:{_KEY_HEADER}={key}" for flag in flags]
+    arguments += [f"--load-model={name}" for name in loads or ()]
     arguments += [f"--backend-config={name},shm-region-prefix-name={tag}-" for name in ("python", "onnxruntime")]
     return arguments
 
 
 def _before_exec() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core holds what callers sent
-    # SIGTERM rather than SIGKILL: the server then ends its workers and removes its files.
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent()  # by SIGTERM rather than SIGKILL: the server then ends its workers and removes its files
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
     wanted = STACK_BYTES if hard == resource.RLIM_INFINITY else min(STACK_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
@@ -241,6 +285,14 @@ def _relay(log: IO[str], verbose: bool) -> None:
             if verbose or not _HARMLESS.search(line):
                 sys.stderr.write(line)
                 sys.stderr.flush()
+
+
+def _reason(body: bytes) -> str:
+    """The sentence in Triton's response."""
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode("utf-8", "replace") or "no response"
 
 
 def _meaning(status: int) -> str:

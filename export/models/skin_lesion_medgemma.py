@@ -42,6 +42,7 @@ SPEC = ModelSpec(
     mc_passes=20,
     max_batch=4,
     on_request=True,
+    packages=("transformers",),
     gate=Gate(critical=("mel",), samples=2),  # each takes PyTorch many seconds on a CPU
     rules=Rules(operating_points=(OperatingPoint(label="mel", at_least=0.2),)),
     intended_use="Dermoscopic photographs of one lesion; research only.",

@@ -52,7 +52,7 @@ LAYERS = [
     },
     {"export.to_onnx", "export.to_engine", "export.parity", "export.repository", "export.calibrate", "export.training"},
     {"export.precision"},
-    {"export.lanes"},
+    {"export.lanes", "export.variant"},
     {"export.variants", "export.tune", "export.plan_all", "export.gate_plots"},
     {"export.card", "export.model_card", "export.precision_table", "export.gate_report"},
     {"export.publish"},

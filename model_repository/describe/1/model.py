@@ -6,7 +6,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from preprocess.identity import identity
-from report.card import cards_below
+from report.card import AddedCards
 from report.description import UnknownModel, describe
 
 
@@ -14,7 +14,8 @@ class TritonPythonModel:
     """Says of each model that is served what its card says."""
 
     def initialize(self, args):
-        self._cards = cards_below(Path(args["model_repository"]).parent)
+        self._added = AddedCards(Path(args["model_repository"]).parent)
+        self._cards = self._added.read()
         self._identity = identity()
 
     def execute(self, requests):
@@ -22,6 +23,8 @@ class TritonPythonModel:
 
     def _answer(self, request):
         asked = pb_utils.get_input_tensor_by_name(request, "model").as_numpy().ravel()
+        if added := self._added.read():
+            self._cards = sorted([*self._cards, *added], key=lambda card: card.model)
         try:
             names = [name.decode("utf-8", "replace") for name in asked]
             found = [describe(self._cards, name, self._identity).encode() for name in names]

@@ -8,15 +8,15 @@ import triton_python_backend_utils as pb_utils
 
 from preprocess.identity import stamp
 from report.answer import PROFILE_VARIABLE, Implausible, Reporter, UnknownFingerprint
-from report.card import cards_below
+from report.card import AddedCards
 
 
 class TritonPythonModel:
-    """Knows every artefact of the repository by its fingerprint."""
+    """Knows every artefact of the repository by its fingerprint, those of models that are added later too."""
 
     def initialize(self, args):
-        cards = cards_below(Path(args["model_repository"]).parent)
-        self._reporter = Reporter(cards, stamp(), os.environ.get(PROFILE_VARIABLE, ""))
+        cards = AddedCards(Path(args["model_repository"]).parent)
+        self._reporter = Reporter(cards.read(), stamp(), os.environ.get(PROFILE_VARIABLE, ""), cards.read)
 
     def execute(self, requests):
         return [self._answer(request) for request in requests]
