@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.audit import Store, open_store
+from tests.support.audit_entries import PATIENCE_S
 
 KEY = b"a secret of more than sixteen bytes"
 _PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -33,7 +34,7 @@ class Server:
         return subprocess.run(command, check=True, capture_output=True, text=True, cwd=self.folder, timeout=120).stdout
 
     def start(self) -> None:
-        options = f"-c listen_addresses='' -k {self.folder}"
+        options = f"-c listen_addresses='' -c fsync=off -k {self.folder}"  # no test cuts the power
         self.run(
             "pg_ctl", "-D", str(self.folder / "data"), "-l", str(self.folder / "log"), "-o", options, "-w", "start"
         )
@@ -76,13 +77,23 @@ def postgresql() -> Iterator[Server]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Of a file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'audit.sqlite3'}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server) -> str:
+    """Of a new, empty database."""
+    return postgresql.database()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest) -> str:
     """Of an empty database of either kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'audit.sqlite3'}"
-    server: Server = request.getfixturevalue("postgresql")
-    return server.database()
+    found: str = request.getfixturevalue(f"{request.param}_url")
+    return found
 
 
 @pytest.fixture(params=[None, KEY], ids=["sha256", "hmac"])
@@ -94,7 +105,7 @@ def key(request: pytest.FixtureRequest) -> bytes | None:
 @pytest.fixture
 def store(url: str, key: bytes | None) -> Iterator[Store]:
     """An empty log."""
-    store = open_store(url, key=key)
+    store = open_store(url, key=key, timeout_s=PATIENCE_S)
     store.create()
     yield store
     store.close()
