@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from gateway.audit import Store, open_store
@@ -83,10 +84,17 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'audit.sqlite3'}"
 
 
-@pytest.fixture
-def postgresql_url(postgresql: Server) -> str:
-    """Of a new, empty database."""
+@pytest.fixture(scope="session")
+def _database(postgresql: Server) -> str:
     return postgresql.database()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server, _database: str) -> str:
+    """Of an empty database: the same one for all tests, for a new one is three hundred files to write and remove."""
+    with psycopg.connect(_database, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS audit_lines, audit_head")
+    return _database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
