@@ -43,6 +43,7 @@ class Issuer:
         say: tells of the first failure of a row.
         refetch_s, stale_s: at most, and at least, so often the keys are fetched.
         clock: seconds that only grow.
+        transport: in the place of connections to the issuer.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Issuer:
         refetch_s: float = REFETCH_S,
         stale_s: float = STALE_S,
         clock: Callable[[], float] = time.monotonic,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._transport = transport
         self._issuer, self._jwks, self._failures, self._say = issuer, jwks, failures, say
         self._refetch_s, self._stale_s, self._clock = refetch_s, stale_s, clock
         self._trust = ssl.create_default_context()  # once: it reads every authority's certificate
@@ -104,7 +107,7 @@ class Issuer:
     async def _fetch(self) -> bytes:
         if self._jwks is not None and "://" not in self._jwks:
             return await asyncio.to_thread(_read, Path(self._jwks))
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, verify=self._trust) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, verify=self._trust, transport=self._transport) as client:
             return await _get(client, self._jwks or await self._discover(client))
 
     async def _discover(self, client: httpx.AsyncClient) -> str:
