@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 
 from fastapi import FastAPI, Request
@@ -37,13 +38,20 @@ from medserve import AsyncClient, MedServeError
 from medserve.calls import AsyncTransport
 
 
-def create_app(settings: Settings, access: AccessSettings, *, transport: AsyncTransport | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings,
+    access: AccessSettings,
+    *,
+    transports: Mapping[str, AsyncTransport] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> ASGIApp:
     """The whole gateway.
 
     Args:
         settings: see Settings.
         access: who may.
-        transport: in the place of a connection to the server; see `medserve.testing`.
+        transports: by URL, in the place of connections to servers; see `medserve.testing`.
+        clock: seconds that only grow.
     """
     registry = CollectorRegistry()
     app = FastAPI(
@@ -54,7 +62,7 @@ def create_app(settings: Settings, access: AccessSettings, *, transport: AsyncTr
         redoc_url=None,
         redirect_slashes=False,  # to an address made of what the caller says that this host is called
         generate_unique_id_function=operation_id,
-        lifespan=_lifespan(settings, registry, transport),
+        lifespan=_lifespan(settings, registry, transports or {}, clock),
     )
     app.include_router(routes.router)
     app.include_router(about.router)
@@ -63,19 +71,25 @@ def create_app(settings: Settings, access: AccessSettings, *, transport: AsyncTr
     complete(app)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    return AccessMiddleware(Contained(app, say), access, registry, say=say)
+    return AccessMiddleware(Contained(app, say), access, registry, say=say, clock=clock)
 
 
 def _lifespan(
-    settings: Settings, registry: CollectorRegistry, transport: AsyncTransport | None
+    settings: Settings,
+    registry: CollectorRegistry,
+    transports: Mapping[str, AsyncTransport],
+    clock: Callable[[], float],
 ) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        versions = WatchedFile(settings.routes, read_routes, _versions_changed) if settings.routes else None
-        client = _connected(settings, settings.server, transport)
-        clients = Clients(client, partial(_connected, settings))
+        versions = (
+            WatchedFile(settings.routes, read_routes, _versions_changed, clock=clock) if settings.routes else None
+        )
+        connect = partial(_connected, settings, transports)
+        client = connect(settings.server)
+        clients = Clients(client, connect, clock)
         monitor = Monitor(settings.window, registry)
-        catalogue = Catalogue(client, monitor.refer)
+        catalogue = Catalogue(client, monitor.refer, clock)
         audit = AuditLog(open_store(settings.audit, key=settings.audit_key))
         await audit.start()
         predictor = Predictor(
@@ -107,8 +121,8 @@ def _lifespan(
     return lifespan
 
 
-def _connected(settings: Settings, url: str, transport: AsyncTransport | None = None) -> AsyncClient:
-    return AsyncClient(url, timeout_s=settings.timeout_s, tls=settings.tls(url), transport=transport)
+def _connected(settings: Settings, transports: Mapping[str, AsyncTransport], url: str) -> AsyncClient:
+    return AsyncClient(url, timeout_s=settings.timeout_s, tls=settings.tls(url), transport=transports.get(url))
 
 
 async def _refused(request: Request, exc: Exception) -> Response:

@@ -20,10 +20,11 @@ class Catalogue:
     Args:
         client: of that server.
         refer: told of each model, its reference distribution, labels and artefacts whenever the server is asked.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, client: AsyncClient, refer: Refer) -> None:
-        self._client, self._refer = client, refer
+    def __init__(self, client: AsyncClient, refer: Refer, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._refer, self._clock = client, refer, clock
         self._models: Mapping[str, Description] = {}
         self._told_at = float("-inf")
         self._asking: asyncio.Task[Mapping[str, Description]] | None = None
@@ -34,7 +35,7 @@ class Catalogue:
         Raises:
             MedServeError: the server cannot say; what it said before is forgotten after KEPT_S.
         """
-        if time.monotonic() - self._told_at <= KEPT_S:
+        if self._clock() - self._told_at <= KEPT_S:
             return self._models
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
@@ -43,7 +44,7 @@ class Catalogue:
 
     async def _ask(self) -> Mapping[str, Description]:
         self._models = await self._client.models()
-        self._told_at = time.monotonic()
+        self._told_at = self._clock()
         for name, described in self._models.items():
             self._refer(name, described.report.get("reference"), described.labels, artefacts(described))
         return self._models

@@ -18,10 +18,13 @@ class Clients:
     Args:
         own: of the gateway's own server.
         connect: makes one of another URL.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, own: AsyncClient, connect: Callable[[str], AsyncClient]) -> None:
-        self._own, self._connect = own, connect
+    def __init__(
+        self, own: AsyncClient, connect: Callable[[str], AsyncClient], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._own, self._connect, self._clock = own, connect, clock
         self._others: dict[str, AsyncClient] = {}
         self._rests_until: dict[tuple[str, str], float] = {}
 
@@ -35,11 +38,11 @@ class Clients:
 
     def rest(self, route: Route) -> None:
         """It gave no answer: whoever comes next shall not wait for it."""
-        self._rests_until[route.url, route.serves] = time.monotonic() + REST_S
+        self._rests_until[route.url, route.serves] = self._clock() + REST_S
 
     def rests(self, route: Route) -> bool:
         """Whether it gave no answer of late."""
-        return time.monotonic() < self._rests_until.get((route.url, route.serves), 0.0)
+        return self._clock() < self._rests_until.get((route.url, route.serves), 0.0)
 
     async def close(self) -> None:
         """End them all."""

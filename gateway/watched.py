@@ -23,6 +23,7 @@ class WatchedFile(Generic[T]):
         read: its content; raises ValueError or OSError with a sentence.
         tell: gets a sentence when the file cannot be meant, once until it is another; "" when it was read anew.
         gone: what holds while there is no file, and how that is told; None: what it said before.
+        clock: seconds that only grow.
 
     Raises:
         ValueError, OSError: the file cannot be meant at the start.
@@ -35,15 +36,17 @@ class WatchedFile(Generic[T]):
         tell: Callable[[str], None],
         *,
         gone: tuple[T, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._file, self._read, self._tell, self._gone = file, read, tell, gone
-        self._said, self._looked = "", time.monotonic()
+        self._clock = clock
+        self._said, self._looked = "", clock()
         self._stamp, self._value = _stamp(file), read(file)
 
     def value(self) -> T:
         """What holds."""
-        if time.monotonic() - self._looked >= LOOK_S:
-            self._looked = time.monotonic()
+        if (now := self._clock()) - self._looked >= LOOK_S:
+            self._looked = now
             stamp = _stamp(self._file)
             if stamp != self._stamp or self._said or not _settled(stamp):
                 self._look(stamp)

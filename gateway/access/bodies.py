@@ -59,13 +59,19 @@ class BodyReader:
         limits: of this body.
         room: of all bodies.
         refuse: answers the request; awaited before BodyRefused is raised.
+        clock: seconds that only grow, as the event loop's own.
     """
 
     def __init__(
-        self, receive: Receive, limits: BodyLimits, room: Limits, refuse: Callable[[Refusal], Awaitable[None]]
+        self,
+        receive: Receive,
+        limits: BodyLimits,
+        room: Limits,
+        refuse: Callable[[Refusal], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._receive, self._limits, self._room, self._refuse = receive, limits, room, refuse
-        self._waited_s, self._whole = 0.0, False
+        self._clock, self._waited_s, self._whole = clock, 0.0, False
         self.held_bytes = 0
 
     async def __call__(self) -> Message:
@@ -90,7 +96,7 @@ class BodyReader:
 
     async def _next(self) -> Message:
         """Only the waiting counts: what the application does in between is not the caller's slowness."""
-        started = time.monotonic()
+        started = self._clock()
         try:
             async with asyncio.timeout(self._left_s()):
                 return await self._receive()
@@ -98,7 +104,7 @@ class BodyReader:
             await self._end(Refusal(408, "too_slow", self._slow(), 0))
             raise  # never: the line above raises
         finally:
-            self._waited_s += time.monotonic() - started
+            self._waited_s += self._clock() - started
 
     def _left_s(self) -> float:
         earned_s = self._limits.grace_s + self.held_bytes / self._limits.min_bytes_per_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
@@ -27,16 +28,23 @@ class Callers:
         settings: where keys and tokens come from.
         registry: for what is known of them.
         say: tells the operator.
+        clock: seconds that only grow.
 
     Raises:
         AccessError: a file of keys that cannot be used.
     """
 
-    def __init__(self, settings: AccessSettings, registry: CollectorRegistry, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: AccessSettings,
+        registry: CollectorRegistry,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.open = is_open(settings)
         defaults = Defaults(rate_per_s=settings.rate_per_s, burst=settings.burst, concurrency=settings.concurrency)
-        self._keys = _keys(settings, defaults, registry, say)
-        self._tokens = _tokens(settings, defaults, registry, say)
+        self._keys = _keys(settings, defaults, registry, say, clock)
+        self._tokens = _tokens(settings, defaults, registry, say, clock)
 
     async def find(self, secret: str | None) -> Caller | None:
         """Who shows this; None where it is nobody's.
@@ -53,23 +61,31 @@ class Callers:
 
 
 def _keys(
-    settings: AccessSettings, defaults: Defaults, registry: CollectorRegistry, say: Callable[[str], None]
+    settings: AccessSettings,
+    defaults: Defaults,
+    registry: CollectorRegistry,
+    say: Callable[[str], None],
+    clock: Callable[[], float],
 ) -> _Keys:
     if settings.keys_file is None:
         return KeyRing(settings.keys, defaults)
     broken = Gauge(
         "medserve_gateway_keys_broken", "1: the file of keys is gone, or cannot be used as it is now", registry=registry
     )
-    return KeysFile(settings.keys_file, defaults, broken, say)
+    return KeysFile(settings.keys_file, defaults, broken, say, clock)
 
 
 def _tokens(
-    settings: AccessSettings, defaults: Defaults, registry: CollectorRegistry, say: Callable[[str], None]
+    settings: AccessSettings,
+    defaults: Defaults,
+    registry: CollectorRegistry,
+    say: Callable[[str], None],
+    clock: Callable[[], float],
 ) -> Tokens | None:
     if settings.oidc_issuer is None or settings.oidc_audience is None:
         return None
     failures = Counter(
         "medserve_gateway_issuer_failures", "Times that the issuer's keys could not be fetched", registry=registry
     )
-    issuer = Issuer(settings.oidc_issuer, settings.oidc_jwks, failures, say)
+    issuer = Issuer(settings.oidc_issuer, settings.oidc_jwks, failures, say, clock=clock)
     return Tokens(issuer, settings.oidc_issuer, settings.oidc_audience, defaults)

@@ -42,6 +42,8 @@ class Issuer:
         failures: counts what went wrong.
         say: tells of the first failure of a row.
         refetch_s, stale_s: at most, and at least, so often the keys are fetched.
+        clock: seconds that only grow.
+        transport: in the place of connections to the issuer.
     """
 
     def __init__(
@@ -53,9 +55,12 @@ class Issuer:
         *,
         refetch_s: float = REFETCH_S,
         stale_s: float = STALE_S,
+        clock: Callable[[], float] = time.monotonic,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self._transport = transport
         self._issuer, self._jwks, self._failures, self._say = issuer, jwks, failures, say
-        self._refetch_s, self._stale_s = refetch_s, stale_s
+        self._refetch_s, self._stale_s, self._clock = refetch_s, stale_s, clock
         self._trust = ssl.create_default_context()  # once: it reads every authority's certificate
         self._keys: Keys = {}
         self._tried = -float("inf")
@@ -68,7 +73,7 @@ class Issuer:
         Raises:
             NotVouched: its keys were never got.
         """
-        since_s = time.monotonic() - self._tried
+        since_s = self._clock() - self._tried
         if (kid, algorithm) in self._keys:
             if since_s >= self._stale_s:  # for the next, this one need not wait
                 self._start()
@@ -82,7 +87,7 @@ class Issuer:
         return self._keys.get((kid, algorithm))
 
     def _start(self) -> None:
-        self._tried = time.monotonic()
+        self._tried = self._clock()
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._refresh())
 
@@ -102,7 +107,7 @@ class Issuer:
     async def _fetch(self) -> bytes:
         if self._jwks is not None and "://" not in self._jwks:
             return await asyncio.to_thread(_read, Path(self._jwks))
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, verify=self._trust) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, verify=self._trust, transport=self._transport) as client:
             return await _get(client, self._jwks or await self._discover(client))
 
     async def _discover(self, client: httpx.AsyncClient) -> str:

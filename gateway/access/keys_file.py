@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,11 +37,20 @@ class KeysFile:
         AccessError: at first there is none that can be used.
     """
 
-    def __init__(self, path: Path, defaults: Defaults, broken: Gauge, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        defaults: Defaults,
+        broken: Gauge,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._broken, self._say = broken, say
         nobody = (KeyRing((), defaults), f"{path}: expected keys, got no file: nobody may, until there is one")
         try:
-            self._ring = WatchedFile(path, lambda file: KeyRing(read_keys(file), defaults), self._tell, gone=nobody)
+            self._ring = WatchedFile(
+                path, lambda file: KeyRing(read_keys(file), defaults), self._tell, gone=nobody, clock=clock
+            )
         except FileNotFoundError:
             raise AccessError(f"GATEWAY_KEYS_FILE: expected a file, got none at {path}") from None
 

@@ -8,6 +8,7 @@ more than one request it calls `request.state.charge`, and refuses it where that
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -50,6 +51,7 @@ class AccessMiddleware:
         settings: who may, and how much.
         registry: counts refusals.
         say: tells the operator.
+        clock: seconds that only grow.
 
     Raises:
         AccessError: a file of keys that cannot be used.
@@ -62,11 +64,13 @@ class AccessMiddleware:
         registry: CollectorRegistry,
         *,
         say: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app, self._origins = app, frozenset(settings.cors_origins)
         self._hosts = frozenset(settings.hosts)
-        self._callers = Callers(settings, registry, say or _say)
-        self._limits = Limits(most_at_once=settings.most_at_once, max_bytes=settings.max_bodies_bytes)
+        self._callers = Callers(settings, registry, say or _say, clock)
+        self._clock = clock
+        self._limits = Limits(most_at_once=settings.most_at_once, max_bytes=settings.max_bodies_bytes, clock=clock)
         self._bodies = BodyLimits(
             max_bytes=settings.max_body_bytes,
             min_bytes_per_s=settings.min_body_bytes_per_s,
@@ -146,7 +150,7 @@ class _Visit:
     def __init__(self, door: AccessMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         self._door, self._scope, self._send = door, scope, send
         self._answering = self._over = False
-        self.body = BodyReader(receive, door._bodies, door._limits, self._refuse)
+        self.body = BodyReader(receive, door._bodies, door._limits, self._refuse, door._clock)
 
     async def run(self, app: ASGIApp) -> None:
         try:

@@ -19,6 +19,7 @@ import math
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gateway.audit.lines as lines
@@ -56,12 +57,20 @@ class AuditLog:
         store: where.
         timeout_s: longest that a caller waits for its line.
         between_commits_s: shortest time from the beginning of one commit to that of the next.
+        clock: seconds that only grow.
+        sleep: lets so many of them pass.
     """
 
     def __init__(
-        self, store: Store, *, timeout_s: float = TIMEOUT_S + 1, between_commits_s: float = BETWEEN_COMMITS_S
+        self,
+        store: Store,
+        *,
+        timeout_s: float = TIMEOUT_S + 1,
+        between_commits_s: float = BETWEEN_COMMITS_S,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._store = store
+        self._store, self._clock, self._sleep = store, clock, sleep
         self._between_s = between_commits_s
         self._last_s = -math.inf
         self._timeout_s = timeout_s
@@ -170,9 +179,9 @@ class AuditLog:
         """What waits and was not given up, at least one; whether the end came."""
         group: list[_Waiting] = []
         following = self._queue.get()
-        if following is not None and (rest_s := self._last_s + self._between_s - time.monotonic()) > 0:
-            time.sleep(rest_s)
-        self._last_s = time.monotonic()
+        if following is not None and (rest_s := self._last_s + self._between_s - self._clock()) > 0:
+            self._sleep(rest_s)
+        self._last_s = self._clock()
         while following is not None:
             if not following.given_up:
                 group.append(following)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from gateway import page
 from gateway.access import AccessMiddleware, AccessSettings
 from gateway.access.keys import Key
+from tests.support.clock import until
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SECRET, OTHER = "medserve_the-right-key-of-this-test", "medserve_another-one"
@@ -55,7 +56,7 @@ class Door:
         return generate_latest(self.registry).decode()
 
 
-def door(settings: AccessSettings) -> Door:
+def door(settings: AccessSettings, clock: Callable[[], float] = time.monotonic) -> Door:
     """The small application: a route that reads its body, one that waits, one with a model, the scoped ones, a page."""
     inner, registry, said = FastAPI(docs_url=None, redoc_url=None), CollectorRegistry(), []
     inner.state.most = inner.state.now = 0
@@ -95,7 +96,7 @@ def door(settings: AccessSettings) -> Door:
         raise RuntimeError("planted")
 
     page.mount(inner)
-    return Door(AccessMiddleware(inner, settings, registry, say=said.append), inner, registry, said)
+    return Door(AccessMiddleware(inner, settings, registry, say=said.append, clock=clock), inner, registry, said)
 
 
 @contextmanager
@@ -106,16 +107,12 @@ def serving(app: ASGIApp, **config: Any) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 30
-        while not server.started:
-            assert thread.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: server.started or not thread.is_alive(), "a server that listens")
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join()
 
 
 def documented(document: dict[str, Any]) -> list[tuple[str, str]]:

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from gateway.audit import Store, open_store
+from tests.support.audit_entries import PATIENCE_S
 
 KEY = b"a secret of more than sixteen bytes"
 _PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -33,7 +35,7 @@ class Server:
         return subprocess.run(command, check=True, capture_output=True, text=True, cwd=self.folder, timeout=120).stdout
 
     def start(self) -> None:
-        options = f"-c listen_addresses='' -k {self.folder}"
+        options = f"-c listen_addresses='' -c fsync=off -k {self.folder}"  # no test cuts the power
         self.run(
             "pg_ctl", "-D", str(self.folder / "data"), "-l", str(self.folder / "log"), "-o", options, "-w", "start"
         )
@@ -76,13 +78,30 @@ def postgresql() -> Iterator[Server]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Of a file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'audit.sqlite3'}"
+
+
+@pytest.fixture(scope="session")
+def _database(postgresql: Server) -> str:
+    return postgresql.database()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server, _database: str) -> str:
+    """Of an empty database: the same one for all tests, for a new one is three hundred files to write and remove."""
+    with psycopg.connect(_database, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS audit_lines, audit_head")
+    return _database
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest) -> str:
     """Of an empty database of either kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'audit.sqlite3'}"
-    server: Server = request.getfixturevalue("postgresql")
-    return server.database()
+    found: str = request.getfixturevalue(f"{request.param}_url")
+    return found
 
 
 @pytest.fixture(params=[None, KEY], ids=["sha256", "hmac"])
@@ -94,7 +113,7 @@ def key(request: pytest.FixtureRequest) -> bytes | None:
 @pytest.fixture
 def store(url: str, key: bytes | None) -> Iterator[Store]:
     """An empty log."""
-    store = open_store(url, key=key)
+    store = open_store(url, key=key, timeout_s=PATIENCE_S)
     store.create()
     yield store
     store.close()

@@ -14,6 +14,8 @@ from sqlalchemy import delete, insert, select
 from gateway.audit import AuditLog, Entry, Store
 from gateway.audit.tables import HEADS, LINES
 
+PATIENCE_S = 120.0
+
 
 def entry(number: int = 0, **changed: Any) -> Entry:
     """A valid one."""
@@ -35,9 +37,14 @@ def entry(number: int = 0, **changed: Any) -> Entry:
     return Entry(**{**fields, **changed})
 
 
+def audit_log(store: Store, **given: Any) -> AuditLog:
+    """A log that waits for no other commit, and whose time-out only ends a hang."""
+    return AuditLog(store, **({"timeout_s": PATIENCE_S, "between_commits_s": 0} | given))
+
+
 async def record_all(store: Store, entries: Iterable[Entry]) -> None:
     """All at once, then close."""
-    log = AuditLog(store, between_commits_s=0)
+    log = audit_log(store)
     await log.start()
     try:
         await asyncio.gather(*(log.record(each) for each in entries))

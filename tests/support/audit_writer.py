@@ -1,4 +1,4 @@
-"""A process that records until it is stopped: `python -m tests.gateway.audit.writer URL COUNT KEY`.
+"""A process that records until it is stopped: `python -m tests.support.audit_writer URL COUNT KEY`.
 
 It prints the id of each line once it is told that the line is on disk.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from gateway.audit import AuditLog, open_store
-from tests.support.audit_entries import entry
+from gateway.audit import open_store
+from tests.support.audit_entries import PATIENCE_S, audit_log, entry
 
 
 async def main(url: str, count: int, key: bytes | None) -> None:
-    log = AuditLog(open_store(url, key=key), between_commits_s=0)
+    log = audit_log(open_store(url, key=key, timeout_s=PATIENCE_S))
     await log.start()
     numbers = iter(range(count))
 

@@ -1,7 +1,8 @@
-"""An OpenID Connect issuer on a real port: discovery, JWKS, and tokens of every kind."""
+"""An OpenID Connect issuer, in memory or on a real port: discovery, JWKS, and tokens of every kind."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
@@ -31,7 +33,11 @@ def jwk(algorithm: str, kid: str, private: Any = None, **fields: Any) -> dict[st
 
 
 class TestIssuer:
-    """What it serves is set by the test; how often it was asked is counted."""
+    """What it serves is set by the test; how often it was asked is counted.
+
+    Attributes:
+        open: it answers; cleared, it keeps who asks waiting.
+    """
 
     __test__ = False
 
@@ -39,13 +45,38 @@ class TestIssuer:
         self.keys: list[Any] = [jwk("RS256", "rsa", alg=None), jwk("ES256", "ec"), jwk("EdDSA", "ed")]
         self.discovery: dict[str, Any] = {}
         self.asked: list[str] = []
-        self.failing, self.delay_s, self.body = False, 0.0, b""
+        self.failing, self.body = False, b""
+        self.open = threading.Event()
+        self.open.set()
         self.url = ""
+        self.at("https://issuer.example")
+
+    def at(self, url: str) -> None:
+        """Where it is from now on."""
+        self.url = url
+        self.discovery = {"issuer": url, "jwks_uri": f"{url}/jwks"}
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        """Status and body."""
+        self.asked.append(path)
+        told = {"/.well-known/openid-configuration": self.discovery, "/jwks": {"keys": self.keys}}
+        return 500 if self.failing else 200, self.body or json.dumps(told.get(path, {})).encode()
+
+    def transport(self) -> httpx.MockTransport:
+        """In the place of connections to it."""
+
+        async def handle(request: httpx.Request) -> httpx.Response:
+            status, body = self.answer(request.url.path)
+            while not self.open.is_set():
+                await asyncio.sleep(0.001)
+            return httpx.Response(status, content=body)
+
+        return httpx.MockTransport(handle)
 
     def token(self, algorithm: str = "RS256", kid: str = "rsa", private: Any = None, /, **claims: Any) -> str:
         """A right one, unless told otherwise; a claim that is None is left out."""
         now = time.time()
-        right = {"iss": self.url, "aud": AUDIENCE, "sub": "dr-who", "exp": now + 60, "scope": "openid medserve:*"}
+        right = {"iss": self.url, "aud": AUDIENCE, "sub": "dr-who", "exp": now + 3600, "scope": "openid medserve:*"}
         told = {name: value for name, value in (right | claims).items() if value is not None}
         return jwt.encode(told, private or PRIVATE[algorithm], algorithm, headers={"kid": kid})
 
@@ -56,11 +87,9 @@ def issuing() -> Iterator[TestIssuer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            issuer.asked.append(self.path)
-            time.sleep(issuer.delay_s)
-            told = {"/.well-known/openid-configuration": issuer.discovery, "/jwks": {"keys": issuer.keys}}
-            body = issuer.body or json.dumps(told.get(self.path, {})).encode()
-            self.send_response(500 if issuer.failing else 200)
+            status, body = issuer.answer(self.path)
+            issuer.open.wait()
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -68,13 +97,13 @@ def issuing() -> Iterator[TestIssuer]:
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    issuer.url = f"http://127.0.0.1:{server.server_port}"
-    issuer.discovery = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/jwks"}
+    issuer.at(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
         yield issuer
     finally:
+        issuer.open.set()
         server.shutdown()
         thread.join()
         server.server_close()

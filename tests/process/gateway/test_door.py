@@ -41,7 +41,7 @@ def running(folder: Path, **access: str) -> Iterator[str]:
     app = create_app(
         Settings(audit=f"sqlite:///{folder}/audit.sqlite3"),
         AccessSettings.from_environment(access),
-        transport=FakeServer(models).asynchronous(),
+        transports={Settings().server: FakeServer(models).asynchronous()},
     )
     (port,) = free_ports(1)
     server = uvicorn.Server(uvicorn.Config(app, port=port, access_log=False, log_level="error"))

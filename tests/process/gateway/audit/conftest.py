@@ -1,5 +1,5 @@
 """Empty logs in both kinds of database."""
 
-from tests.support.audit_databases import key, postgresql, store, url
+from tests.support.audit_databases import _database, key, postgresql, postgresql_url, sqlite_url, store, url
 
-__all__ = ["key", "postgresql", "store", "url"]
+__all__ = ["_database", "key", "postgresql", "postgresql_url", "sqlite_url", "store", "url"]
