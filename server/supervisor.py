@@ -49,19 +49,30 @@ class Plan:
     drain_delay_s: float = 0.0
 
 
-def serve(plan: Plan, health: Health, when_ready: Callable[[], None]) -> None:
+def serve(
+    plan: Plan,
+    health: Health,
+    when_ready: Callable[[], None],
+    *,
+    start: Callable[[Plan], Triton] = lambda plan: _start(plan),
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
     """Serve until Stop is raised, then drain.
 
     Args:
         plan: see Plan.
         health: is told what happens.
         when_ready: called once, when every model is READY for the first time.
+        start: returns a Triton that is ready; called after each `plan.verify`.
+        clock, sleep: see `wait_until_quiet`.
 
     Raises:
         TritonError: it did not become ready, or died MAX_DEATHS times within DEATH_WINDOW_S.
     """
     deaths: list[float] = []
-    triton = _start(plan)
+    plan.verify()
+    triton = start(plan)
     try:
         health.state = State.SERVING
         when_ready()
@@ -69,13 +80,15 @@ def serve(plan: Plan, health: Health, when_ready: Callable[[], None]) -> None:
             trouble = triton.wait_for_trouble()
             health.state = State.RESTARTING
             _say(trouble)
-            deaths = [moment for moment in deaths if time.monotonic() - moment < DEATH_WINDOW_S] + [time.monotonic()]
+            now = clock()
+            deaths = [moment for moment in deaths if now - moment < DEATH_WINDOW_S] + [now]
             if len(deaths) >= MAX_DEATHS:
                 raise TritonError(f"died {MAX_DEATHS} times within {DEATH_WINDOW_S:.0f} s; see the log above")
             triton.drain(SHORT_DRAIN_S)
             clean_up(plan.runtime, plan.tag)
             _say("starting again")
-            triton = _start(plan)
+            plan.verify()
+            triton = start(plan)
             health.restarts += 1
             health.state = State.SERVING
             _say("every model is READY again")
@@ -86,23 +99,22 @@ def serve(plan: Plan, health: Health, when_ready: Callable[[], None]) -> None:
             + f", after {plan.drain_delay_s:g} s in which callers may go elsewhere" * bool(plan.drain_delay_s)
         )
         try:
-            _drain(triton, plan.drain_delay_s)
+            _drain(triton, plan.drain_delay_s, clock, sleep)
         except Stop:  # asked a second time: at once
             triton.kill()
     finally:
         triton.kill()
 
 
-def _drain(triton: Triton, delay_s: float) -> None:
-    began = time.monotonic()
+def _drain(triton: Triton, delay_s: float, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+    began = clock()
     latest = began + delay_s + DRAIN_TIMEOUT_S
-    quiet = wait_until_quiet(triton.metrics, earliest=began + delay_s, latest=latest)
-    _say("nothing is under way" if quiet else f"calls are still under way after {time.monotonic() - began:.0f} s")
-    triton.drain(max(SHORT_DRAIN_S, latest - time.monotonic()))
+    quiet = wait_until_quiet(triton.metrics, earliest=began + delay_s, latest=latest, clock=clock, sleep=sleep)
+    _say("nothing is under way" if quiet else f"calls are still under way after {clock() - began:.0f} s")
+    triton.drain(max(SHORT_DRAIN_S, latest - clock()))
 
 
 def _start(plan: Plan) -> Triton:
-    plan.verify()
     folder = plan.runtime / plan.tag
     lay_out_models(plan.repository, plan.needed, folder / "models")
     gpu = any(on_gpu(plan.repository.configs[name]) for name in plan.needed)

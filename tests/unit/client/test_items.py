@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from numpy.testing import assert_array_equal  # starts `lscpu` when it is imported, so not inside a test
 from PIL import Image
 from pydicom.data import get_testdata_file
 
@@ -34,20 +35,20 @@ def test_bytes_files_and_paths_are_sent_as_they_are(tmp_path: Path) -> None:
 )
 def test_an_array_is_a_lossless_picture(pixels: np.ndarray) -> None:
     read = Image.open(io.BytesIO(content("m", pixels)))
-    np.testing.assert_array_equal(np.asarray(read).astype(pixels.dtype), pixels)
+    assert_array_equal(np.asarray(read).astype(pixels.dtype), pixels)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])
 def test_a_pil_image_is_a_lossless_picture(mode: str) -> None:
     image = Image.fromarray(GREY.astype(np.uint16)) if mode == "I;16" else Image.fromarray(COLOUR).convert(mode)
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content("m", image)))), np.asarray(image))
+    assert_array_equal(np.asarray(Image.open(io.BytesIO(content("m", image)))), np.asarray(image))
 
 
 def test_a_dicom_dataset_is_a_dicom_file() -> None:
     dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
     again = pydicom.dcmread(io.BytesIO(content("m", dataset)))
     assert again.SOPInstanceUID == dataset.SOPInstanceUID
-    np.testing.assert_array_equal(again.pixel_array, dataset.pixel_array)
+    assert_array_equal(again.pixel_array, dataset.pixel_array)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from tritonclient import grpc as triton_grpc
 from tritonclient import http as triton_http
 from tritonclient.grpc import service_pb2 as pb
@@ -60,7 +61,7 @@ def test_every_type_comes_back_as_it_was(array: np.ndarray) -> None:
     datatype, raw = raw_of(array)
     for content in (raw, memoryview(raw)):
         found = decoded("out", datatype, array.shape, content)
-        np.testing.assert_array_equal(found, array)
+        assert_array_equal(found, array)
         assert found.flags.writeable
 
 
