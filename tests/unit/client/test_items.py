@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.testing import assert_array_equal  # starts `lscpu` when it is import
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from medserve import InvalidInput
+from medserve import Client, InvalidInput
 from medserve.items import content, contents, png
+from medserve.testing import FakeModel, FakeServer
 
 GREY = np.arange(35, dtype=np.uint8).reshape(5, 7)
 COLOUR = np.arange(105, dtype=np.uint8).reshape(5, 7, 3)
@@ -99,3 +101,60 @@ def test_names_are_checked() -> None:
 
 def test_png_needs_no_library() -> None:
     assert png("m", GREY).startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_an_empty_file_is_not_one_that_was_left_out() -> None:
+    server = FakeServer(
+        {"pair": FakeModel(labels=("A",), probabilities=(1.0,), inputs=("ct", "mri"), optional=("ct",))}
+    )
+    with Client(transport=server) as client:
+        assert client.predict("pair", mri=b"x").label == "A"
+        for empty in (b"", io.BytesIO(b"")):
+            with pytest.raises(InvalidInput, match=r"ct: \[empty\] expected bytes") as refused:
+                client.predict("pair", mri=b"x", ct=empty)
+            assert refused.value.code == "empty"
+
+
+def test_a_pil_image_is_seen_as_its_file_is() -> None:
+    """By the server's own reader: the camera's orientation counts."""
+    from preprocess.image import images_to_pixels
+
+    pixels = np.zeros((80, 40, 3), np.uint8)
+    pixels[:20] = 250
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", exif=exif)
+    image = Image.open(io.BytesIO(file.getvalue()))
+    as_file, as_image = (
+        images_to_pixels([sent], side=32, modalities=("XC",), colour=True)["pixels"]
+        for sent in (file.getvalue(), content("m", image))
+    )
+    np.testing.assert_array_equal(as_file, as_image)
+    assert np.ptp(as_file.astype(int).mean((0, 1))[0]) > 50  # it was turned
+
+
+def test_white_as_zero_in_sixteen_bits_is_refused_not_inverted() -> None:
+    head = struct.pack("<2sHI", b"II", 42, 8)
+    tags = [(256, 4, 4), (257, 4, 4), (258, 3, 16), (259, 3, 1), (262, 3, 0), (273, 4, 122), (277, 3, 1), (278, 4, 4),
+            (279, 4, 32)]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    file = head + struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
+    file += np.arange(16, dtype="<u2").tobytes()
+    assert len(file) == 122 + 32
+    with pytest.raises(InvalidInput, match="white as zero") as refused:
+        content("m", Image.open(io.BytesIO(file)))
+    assert refused.value.code == "unsupported_pixels"
+
+
+def test_an_upload_of_a_web_framework_is_a_file() -> None:
+    class Upload:  # as werkzeug's FileStorage
+        mode = "rb"
+
+        def save(self, target: object) -> None:
+            raise AssertionError
+
+        def read(self) -> bytes:
+            return b"film"
+
+    assert content("m", Upload()) == b"film"
