@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -14,7 +15,7 @@ T = TypeVar("T")
 
 PLACES, MOST_PLACES = "max_queue_size", 1024  # the config's parameter; what holds without it
 PLACE_BYTES = 2 << 20  # of a file that waits, on average; most are smaller, a DICOM film is up to 16 MiB
-LOOK_S = 0.02  # between two looks for those who have waited too long
+EXPIRY_INTERVAL_S = 0.02  # at least, between two rounds of rejecting those who have waited too long
 
 
 class Refusal(Enum):
@@ -52,17 +53,23 @@ class RequestQueue(Generic[T]):
     Args:
         places: requests that may wait, and of their content so many times PLACE_BYTES; one alone may have more.
         refuse: told of each that waits no more, and why; from any thread.
+        clock: never goes back, in seconds.
     """
 
-    def __init__(self, places: int, refuse: Callable[[T, Refusal], None]) -> None:
+    def __init__(
+        self, places: int, refuse: Callable[[T, Refusal], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._places = places
         self._refuse = refuse
+        self._clock = clock
         self._held_bytes = 0
         self._waiting: deque[_Waiting[T]] = deque()
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._changed, self._sooner = threading.Condition(lock), threading.Condition(lock)
         self._closed = False
-        self._looker = threading.Thread(target=self._look, name="expiry", daemon=True)
-        self._looker.start()
+        self._next_expiry = math.inf  # what the expiry thread waits for
+        self._expiry_thread = threading.Thread(target=self._expire, name="expiry", daemon=True)
+        self._expiry_thread.start()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -76,7 +83,7 @@ class RequestQueue(Generic[T]):
             timeout_s: for which it may wait.
             size_bytes: that it holds meanwhile.
         """
-        now = time.monotonic()
+        now = self._clock()
         with self._changed:
             full = len(self._waiting) >= self._places or (
                 bool(self._waiting) and self._held_bytes + size_bytes > self._places * PLACE_BYTES
@@ -85,6 +92,8 @@ class RequestQueue(Generic[T]):
                 self._waiting.append(_Waiting(request, items, size_bytes, now, now + timeout_s))
                 self._held_bytes += size_bytes
                 self._changed.notify_all()
+                if now + timeout_s < self._next_expiry:
+                    self._sooner.notify()
         if full:
             self._refuse(request, Refusal.FULL)
 
@@ -93,7 +102,7 @@ class RequestQueue(Generic[T]):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
-                late, now = self._take_late(), time.monotonic()
+                late, now = self._take_late(), self._clock()
                 taken: list[Waited[T]] = []
                 items = 0
                 while self._waiting and (not taken or items + self._waiting[0].items <= most):
@@ -111,22 +120,25 @@ class RequestQueue(Generic[T]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        self._looker.join()
+            self._sooner.notify()
+        self._expiry_thread.join()
 
-    def _look(self) -> None:
-        """Who has waited too long hears so then, not when the batch before is done; later where the work holds Python's
+    def _expire(self) -> None:
+        """Reject who has waited too long then, not when the batch before is done; later where the work holds Python's
         lock for long, as decoding JPEG 2000 does: a tenth of a second a megapixel."""
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
+            with self._sooner:
+                while not self._closed and not (late := self._take_late()):
+                    self._next_expiry = min((one.until for one in self._waiting), default=math.inf)
+                    self._sooner.wait(min(self._next_expiry - self._clock(), threading.TIMEOUT_MAX))
                 if self._closed:
                     return
-                late = self._take_late()
             self._refuse_late(late)
-            time.sleep(LOOK_S)
+            with self._sooner:  # an overloaded queue is not searched for each of them
+                self._sooner.wait_for(lambda: self._closed, EXPIRY_INTERVAL_S)
 
     def _take_late(self) -> list[_Waiting[T]]:
-        now = time.monotonic()
+        now = self._clock()
         late = [one for one in self._waiting if one.until <= now]
         if late:
             self._waiting = deque(one for one in self._waiting if one.until > now)

@@ -50,15 +50,17 @@ class Worker:
         answer: Requests → an InferenceResponse for each, in their order. What it raises fails them all, by its kind.
         most: items in a batch; a request that has more is one of its own.
         nice: of the work alone: to take in and to refuse does not wait for it.
+        clock: never goes back, in seconds.
     """
 
-    def __init__(self, arguments, read, answer, *, most, nice=0):
+    def __init__(self, arguments, read, answer, *, most, nice=0, clock=time.monotonic):
         config = json.loads(arguments["model_config"])
         self._name, self._read, self._answer, self._most = config["name"], read, answer, most
         places = int(config.get("parameters", {}).get(PLACES, {}).get("string_value", MOST_PLACES))
         instances = sum(group.get("count", 1) for group in config.get("instance_group", [])) or 1
         # Never shorter than a batch, which must be able to gather.
-        self._queue = RequestQueue(max(most, math.ceil(places / instances)), self._refuse)
+        self._clock = clock
+        self._queue = RequestQueue(max(most, math.ceil(places / instances)), self._refuse, clock=clock)
         self._busy = 0
         self.metrics = Metrics(
             self._name, arguments["model_instance_name"], lambda: len(self._queue), lambda: self._busy
@@ -111,7 +113,7 @@ class Worker:
             _end()
 
     def _work_on(self, left):
-        started = time.monotonic()
+        started = self._clock()
         requests = [waited.request for waited in left]
         try:
             responses = self._answer(requests)
@@ -120,7 +122,7 @@ class Worker:
         self.metrics.answered(
             [waited.seconds for waited in left],
             sum(request.items for request in requests),
-            time.monotonic() - started,
+            self._clock() - started,
         )
         for request, response in zip(requests, responses, strict=True):
             self._send(request.sender, response)

@@ -15,7 +15,7 @@ import enum
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -52,36 +52,51 @@ class Health:
         models: that must be READY.
         profile: that is served, for Prometheus.
         memory_mb: that it may hold.
+        clock: never goes back, in seconds.
+        ask: sends Triton one request; see `server.asking.get`.
     """
 
-    def __init__(self, host: str, port: int, models: Sequence[str], profile: str, memory_mb: int) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        models: Sequence[str],
+        profile: str,
+        memory_mb: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        ask: Callable[[str, int, str, float], tuple[int, bytes]] = get,
+    ) -> None:
         self.state = State.STARTING
         self.restarts = 0
         self.missing: dict[str, str] = {}
         self.profile, self.memory_mb = profile, memory_mb
         self._triton = host, port
+        self._clock, self._ask = clock, ask
         self._models = list(models)
         self._lock = threading.Lock()
         self._asked, self._found = float("-inf"), dict.fromkeys(self._models, False)
 
     def live(self) -> bool:
         """Whether it still does something: starts, drains, or answers."""
-        return self.state is not State.SERVING or get(*self._triton, "/v2/health/live", LIVE_S)[0] == HTTPStatus.OK
+        return (
+            self.state is not State.SERVING or self._ask(*self._triton, "/v2/health/live", LIVE_S)[0] == HTTPStatus.OK
+        )
 
     def models(self) -> dict[str, bool]:
         """Which models would answer now, in a server that takes calls."""
         if self.state is not State.SERVING:
             return dict.fromkeys(self._models, False)
         with self._lock:
-            if time.monotonic() - self._asked > KEPT_S:
+            if self._clock() - self._asked > KEPT_S:
                 self._found = self._look()
-                self._asked = time.monotonic()
+                self._asked = self._clock()
             return dict(self._found)
 
     def _look(self) -> dict[str, bool]:
         found = dict.fromkeys(self._models, False)
         for model in self._models:
-            status, _ = get(*self._triton, f"/v2/models/{model}/ready", READY_S)
+            status, _ = self._ask(*self._triton, f"/v2/models/{model}/ready", READY_S)
             if not status:  # nobody there, or frozen: nor will the others answer
                 break
             found[model] = status == HTTPStatus.OK

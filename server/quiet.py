@@ -19,30 +19,39 @@ _ENDED = ("nv_inference_request_success_total", "nv_inference_request_failure_to
 Counts = Mapping[tuple[str, ...], float]
 
 
-def wait_until_quiet(metrics: Callable[[], str], *, earliest: float, latest: float) -> bool:
+def wait_until_quiet(
+    metrics: Callable[[], str],
+    *,
+    earliest: float,
+    latest: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
     """Return when nothing has been under way for QUIET_S.
 
     Args:
         metrics: Triton's, in Prometheus's text; "" where it no longer answers, and nothing can be waited for.
-        earliest, latest: when to return, by time.monotonic(): not before, and whatever is under way.
+        earliest, latest: when to return, by `clock`: not before, and whatever is under way.
+        clock: never goes back, in seconds.
+        sleep: waits so many seconds of that clock.
 
     Returns:
         Whether nothing is under way.
     """
-    since, ended = time.monotonic(), None
+    since, ended = clock(), None
     while True:
         text = metrics()
         if not text:
             return True
         under_way, now_ended = _counted(text)
-        now = time.monotonic()
+        now = clock()
         if under_way or now_ended != ended:
             since, ended = now, now_ended
         if now - since >= QUIET_S and now >= earliest:
             return True
         if now >= latest:
             return False
-        time.sleep(POLL_S)
+        sleep(POLL_S)
 
 
 def _counted(text: str) -> tuple[float, Counts]:

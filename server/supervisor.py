@@ -121,6 +121,7 @@ def serve(
     *,
     start: Callable[[Plan, Collection[str]], Server] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Serve until Stop is raised, then drain.
 
@@ -131,7 +132,7 @@ def serve(
         expected: the models of the plan that are not published yet; they are loaded as `events` reports them.
         events: see Events.
         start: starts a server of the plan without these models, and returns when its models are READY.
-        clock: seconds that never go back.
+        clock, sleep: see `wait_until_quiet`.
 
     Raises:
         TritonError: it did not become ready, or died MAX_DEATHS times within DEATH_WINDOW_S.
@@ -153,7 +154,7 @@ def serve(
         )
         try:
             events.close()
-            _drain(supervisor.server, plan.drain_delay_s)
+            _drain(supervisor.server, plan.drain_delay_s, clock, sleep)
         except Stop:  # asked a second time: at once
             supervisor.server.kill()
     finally:
@@ -263,12 +264,12 @@ class _Supervisor:
             self._announce.ready()
 
 
-def _drain(triton: Server, delay_s: float) -> None:
-    began = time.monotonic()
+def _drain(triton: Server, delay_s: float, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+    began = clock()
     latest = began + delay_s + DRAIN_TIMEOUT_S
-    quiet = wait_until_quiet(triton.metrics, earliest=began + delay_s, latest=latest)
-    _say("nothing is under way" if quiet else f"calls are still under way after {time.monotonic() - began:.0f} s")
-    triton.drain(max(SHORT_DRAIN_S, latest - time.monotonic()))
+    quiet = wait_until_quiet(triton.metrics, earliest=began + delay_s, latest=latest, clock=clock, sleep=sleep)
+    _say("nothing is under way" if quiet else f"calls are still under way after {clock() - began:.0f} s")
+    triton.drain(max(SHORT_DRAIN_S, latest - clock()))
 
 
 def _start(plan: Plan, unpublished: Collection[str]) -> Triton:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+HANG_S = 300  # ends a test that would wait for ever; nothing is expected to happen within it
 
 
 class Clock:
@@ -35,12 +36,18 @@ def run(work: Coroutine[Any, Any, T], clock: Clock) -> T:
         return runner.run(work)
 
 
-def until(condition: Callable[[], object], what: str, timeout_s: float = 120.0) -> None:
-    """Wait for something that other threads or processes do. The time-out only ends a hang."""
-    deadline = time.monotonic() + timeout_s
+def until(condition: Callable[[], object], what: str, state: Callable[[], str] = str) -> None:
+    """Return when it holds, because of what other threads or processes do.
+
+    Args:
+        condition: looked at again and again.
+        what: is waited for, for the message of a wait that never ends.
+        state: of what is looked at, for that message.
+    """
+    deadline = time.monotonic() + HANG_S
     while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
-        time.sleep(0.01)
+        assert time.monotonic() < deadline, f"waited {HANG_S} s for {what}\n{state()}"
+        time.sleep(0.02)
 
 
 class _Selector(selectors.DefaultSelector):

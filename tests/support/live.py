@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +22,8 @@ from prometheus_client.samples import Sample
 
 from benchmarks.ports import free_ports
 from tests.support.checkout import ROOT
+from tests.support.clock import HANG_S, until
 
-HANG_S = 60  # ends a test that would wait for ever; nothing is expected to happen within it
 WAITING = "medserve_worker_waiting"
 PORTS = ("HTTP_PORT", "GRPC_PORT", "METRICS_PORT", "HEALTH_PORT")
 
@@ -153,20 +152,6 @@ class Live:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(timeout_s)
-
-
-def until(condition: Callable[[], bool], what: str, state: Callable[[], str] = str) -> None:
-    """Return when it holds.
-
-    Args:
-        condition: looked at again and again.
-        what: is waited for, for the message of a wait that never ends.
-        state: of what is looked at, for that message.
-    """
-    deadline = time.monotonic() + HANG_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {HANG_S} s for {what}\n{state()}"
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from tests.support.server_stub import Certificates, films, listening
 
 def _ask(url: str, tls: TLS | None, asynchronous: bool) -> str:
     if not asynchronous:
-        with Client(url, tls=tls, timeout_s=5) as client:
+        with Client(url, tls=tls, timeout_s=60) as client:
             return client.predict("chest_xray", image=b"x").label
 
     async def ask() -> str:
-        async with AsyncClient(url, tls=tls, timeout_s=5) as client:
+        async with AsyncClient(url, tls=tls, timeout_s=60) as client:
             return (await client.predict("chest_xray", image=b"x")).label
 
     return asyncio.run(ask())
@@ -65,13 +65,3 @@ def test_callers_with_certificates(tmp_path: Path, authority: trustme.CA, scheme
         assert _ask(ports.url(scheme), _files(tmp_path, authority, caller=True), asynchronous) == "COVID-19"
         with pytest.raises(MedServeError):
             _ask(ports.url(scheme), _files(tmp_path, authority, caller=False), asynchronous)
-
-
-def test_what_makes_no_sense(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="a certificate and its key, or neither"):
-        TLS(certificate=tmp_path / "cert.pem")
-    with pytest.raises(ValueError, match="expected a url with grpcs:// or https://"):
-        Client("http://localhost:1", tls=TLS())
-    for scheme in ("grpcs", "https"):
-        with pytest.raises(OSError, match=r"gone\.pem|No such file"):
-            Client(f"{scheme}://localhost:1", tls=TLS(ca=tmp_path / "gone.pem"))

@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.ports import free_ports
 from medserve import Client
 from server.health import Health, State
-from tests.support.live import HANG_S, Live, serving, until
+from tests.support.clock import HANG_S, until
+from tests.support.live import Live, serving
 
 SMALL = "solubility"
 

@@ -20,7 +20,8 @@ from export.models import all_specs
 from export.samples import picture
 from medserve import Client, Retry, ServerFault
 from tests.support.checkout import ROOT
-from tests.support.live import HANG_S, PORTS, Live, serving, until
+from tests.support.clock import HANG_S, until
+from tests.support.live import PORTS, Live, serving
 from tests.support.repositories import copy_repository, gated, replace_file
 
 SMALL = "solubility"

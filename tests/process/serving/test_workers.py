@@ -16,7 +16,8 @@ from PIL import Image
 
 from medserve import AsyncClient, Client, InvalidInput, Overloaded, Prediction, Retry
 from tests.support.checkout import ROOT
-from tests.support.live import HANG_S, serving, until
+from tests.support.clock import HANG_S, until
+from tests.support.live import serving
 from tests.support.repositories import gated
 
 MODEL, NET = "pneumonia_cnn", "pneumonia_cnn_net"

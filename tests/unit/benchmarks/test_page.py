@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from benchmarks import setting
 from benchmarks.figures import FiguresError, write
 from benchmarks.limit.inprocess import Cost
 from benchmarks.limit.report import Limit, Turn
@@ -109,7 +110,8 @@ def test_figures_of_one_machine_are_kept_side_by_side(tmp_path: Path) -> None:
     assert names == [["m-100"], ["m-100", "other"], ["other"]]
 
 
-def test_a_setting_says_what_the_figures_are_of(tmp_path: Path) -> None:
+def test_a_setting_says_what_the_figures_are_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setting, "_git", lambda command, *_: {"log": "1234abc", "status": " M a.py"}[command])
     (tmp_path / "cxr").mkdir()
     (tmp_path / "cxr" / "film.png").write_bytes(b"")
     campaign = Campaign.read()
@@ -117,7 +119,7 @@ def test_a_setting_says_what_the_figures_are_of(tmp_path: Path) -> None:
     assert told(campaign, tmp_path, ["chest_xray", "brain_ct"]) == "real files, but made ones for brain_ct"
     assert told(campaign, None, ["chest_xray"]) == "made files"
     real = Setting.here(tmp_path, "real files", ["chest_xray"])
-    assert "real files; untrained weights in chest_xray; commit " in str(real)
+    assert "real files; untrained weights in chest_xray; commit 1234abc+; " in str(real)
     there = Setting.here(tmp_path, "made files", ["chest_xray"], "grpc://gpu:8001")
     assert str(there).startswith("the server at grpc://gpu:8001, the load generator on ")
     assert not there.like(real)

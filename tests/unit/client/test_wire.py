@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from tritonclient import grpc as triton_grpc
 from tritonclient import http as triton_http
 from tritonclient.grpc import service_pb2 as pb
@@ -60,7 +61,7 @@ def test_every_type_comes_back_as_it_was(array: np.ndarray) -> None:
     datatype, raw = raw_of(array)
     for content in (raw, memoryview(raw)):
         found = decoded("out", datatype, array.shape, content)
-        np.testing.assert_array_equal(found, array)
+        assert_array_equal(found, array)
         assert found.flags.writeable
 
 
@@ -137,3 +138,15 @@ def test_another_requests_answer_is_nobodys() -> None:
         http.answer(call, 200, {}, b'{"outputs": []}')
     assert http.answer(call, 200, {}, json.dumps({"id": call.id, "outputs": []}).encode()) == {}
     assert Infer("m", (), ()).id != call.id
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_the_server_is_told_how_long_anybody_waits(scheme: str) -> None:
+    """Over gRPC by its deadline, over both by the request's own parameter, in microseconds."""
+    from medserve.calls import Infer
+    from medserve.wire import grpc, http
+
+    call = Infer("m", (), ("out",))
+    assert grpc.message(call, 1.5).parameters["timeout"].int64_param == 375_000
+    assert b'"timeout":375000' in http.request(call, 1.5).body
+    assert b'"timeout":13000000' in http.request(call, 30).body  # work takes no longer for who waits longer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 import time
@@ -12,11 +11,14 @@ from collections.abc import Callable
 import pytest
 
 from tests.support import triton_stub as triton
+from tests.support.clock import Clock
 
 triton.install()
 
 from queueing import metrics  # noqa: E402  imports Triton's module
 from queueing.worker import Worker  # noqa: E402
+
+HANGS_S = 60.0  # ends a test that hangs; none takes as long
 
 
 class Blob:
@@ -26,14 +28,15 @@ class Blob:
         self.size_bytes = size_bytes
 
 
-def _worker(name: str, work: Callable[[], None] = lambda: None, places: int = 8) -> Worker:
+def _worker(name: str, work: Callable[[], object] = lambda: None, places: int = 8, **options: object) -> Worker:
     def answer(requests):
         work()
         return [triton.InferenceResponse() for _ in requests]
 
-    return Worker(
-        triton.arguments(name, places), lambda request: (request.content, 1, request.content.size_bytes), answer, most=1
-    )
+    def read(request):
+        return request.content, 1, request.content.size_bytes
+
+    return Worker(triton.arguments(name, places), read, answer, most=1, **options)
 
 
 def _told(name: str, metric: str) -> float:
@@ -43,11 +46,11 @@ def _told(name: str, metric: str) -> float:
     )  # fmt: skip
 
 
-def _until(condition: Callable[[], object], timeout_s: float = 5) -> None:
-    ends = time.monotonic() + timeout_s
+def _until(condition: Callable[[], object]) -> None:
+    ends = time.monotonic() + HANGS_S
     while not condition():
         assert time.monotonic() < ends
-        time.sleep(0.01)
+        time.sleep(0.001)
 
 
 def test_one_lost_answer_harms_no_other_and_is_counted() -> None:
@@ -64,7 +67,7 @@ def test_one_lost_answer_harms_no_other_and_is_counted() -> None:
 def test_files_that_wait_are_bounded_by_their_bytes_too() -> None:
     """32 MiB each: eight places are 16 MiB, so one waits, and more wait where they are small."""
     go = threading.Event()
-    worker = _worker("large", lambda: go.wait(10) and None, places=8)
+    worker = _worker("large", lambda: go.wait(HANGS_S), places=8)
     busy = triton.Request(Blob())
     worker.execute([busy])
     _until(lambda: not len(worker._queue))
@@ -84,7 +87,7 @@ def test_files_that_wait_are_bounded_by_their_bytes_too() -> None:
 
 def test_nobodys_file_is_kept_while_nobody_is_there() -> None:
     go = threading.Event()
-    worker = _worker("kept", lambda: go.wait(10) and None, places=64)
+    worker = _worker("kept", lambda: go.wait(HANGS_S), places=64)
     kept = []
 
     def asked(timeout_s: float) -> triton.Request:
@@ -99,19 +102,35 @@ def test_nobodys_file_is_kept_while_nobody_is_there() -> None:
     _until(lambda: all(sender.got for sender in senders[1:]))
     go.set()
     _until(lambda: senders[0].got)
-    time.sleep(0.1)
-    gc.collect()
-    assert not [reference for reference in kept if reference() is not None]
+    _until(lambda: not any(reference() for reference in kept))
     worker.finalize()
 
 
+def test_time_in_the_queue_and_at_work_is_counted() -> None:
+    clock, go, busy = Clock(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        busy.set()
+        assert go.wait(HANGS_S)
+
+    worker = _worker("timed", work, clock=clock)
+    worker.execute([triton.Request(Blob())])
+    assert busy.wait(HANGS_S)
+    worker.execute([triton.Request(Blob())])
+    clock.advance(3)  # the first is worked on, the second waits
+    go.set()
+    worker.finalize()
+    assert _told("timed", metrics.WORK_S) == 3
+    assert _told("timed", metrics.QUEUE_S) == 3
+
+
 def test_what_could_not_be_told_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "EVERY_S", 0.02)
+    monkeypatch.setattr(metrics, "EVERY_S", 0.001)
     worker = _worker("later")
     monkeypatch.setattr(triton.MetricFamily, "full", True)
     for _ in range(3):
         worker.execute([triton.Request(Blob())])
-    time.sleep(0.2)
+    _until(lambda: any("metrics were not told" in sentence for sentence in triton.Logger.said))
     monkeypatch.setattr(triton.MetricFamily, "full", False)
     worker.execute([triton.Request(Blob())])
     worker.finalize()
@@ -134,7 +153,7 @@ def test_a_refusal_that_fails_ends_the_worker_instead_of_losing_requests(monkeyp
     ended: list[int] = []
     go = threading.Event()
     monkeypatch.setattr(os, "_exit", ended.append)
-    worker = _worker("ends", lambda: go.wait(10) and None)
+    worker = _worker("ends", lambda: go.wait(HANGS_S))
     monkeypatch.setattr(worker.metrics, "refused", lambda why: (_ for _ in ()).throw(MemoryError))
     worker.execute([triton.Request(Blob()), triton.Request(Blob(), timeout_s=0.02)])
     _until(lambda: ended)

@@ -10,53 +10,13 @@ import numpy as np
 import pytest
 
 from report.answer import Implausible, Reporter, UnknownFingerprint
-from report.card import Artefact, Calibration, Card, WeightsOrigin
-from report.comparison import PictureSet
-from report.declaration import Declaration, Interval
+from report.card import Card, WeightsOrigin
+from report.declaration import Interval
 from report.plan import Plan
-from report.rules import Grade, OperatingPoint, RiskLevel, Rules
+from report.rules import Grade, OperatingPoint, Rules
+from tests.support.cards import FIELDS, LEVELS, made_card
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-
-
-LEVELS = (
-    RiskLevel(name="LOW", confidence_above=0.8, uncertainty_below=0.3),
-    RiskLevel(name="MEDIUM", confidence_above=0.6, uncertainty_below=0.5),
-    RiskLevel(name="HIGH", review=True),
-)
-FIELDS = ("probability:A", "probability:B", "uncertainty")
-
-
-def _card(model: str = "lung", fingerprint: tuple[int, int] = (3, 2**24 - 1), **changes) -> Card:
-    declaration = {
-        "task": "t",
-        "labels": ("A", "B"),
-        "summary_fields": FIELDS,
-        "rules": Rules(review_below_confidence=0.7, risk_levels=LEVELS),
-        "intended_use": "research",
-        "disclaimer": "not for diagnosis",
-        "claim": "",
-    }
-    artefact = Artefact(
-        sha256="ab" * 32,
-        size_bytes=1,
-        precision="fp32",
-        opset=18,
-        fingerprint=fingerprint,
-        comparisons=(),
-        tools={},
-        created="2026-11-21T00:00:00Z",
-    )
-    return Card(
-        model=model,
-        version="1",
-        declaration=Declaration(**(declaration | changes)),
-        weights=WeightsOrigin(trained=True, checkpoint="x.pth", checkpoint_sha256="cd" * 32),
-        calibration=Calibration(),
-        recipe="r",
-        compared=PictureSet(source="made up", synthetic=True, sha256=()),
-        artefacts={"fp32.onnx": artefact},
-    )
 
 
 def _summary(*figures: float, fingerprint: tuple[int, int] = (3, 2**24 - 1)) -> np.ndarray:
@@ -68,7 +28,7 @@ def _report(card: Card, *figures: float) -> dict:
 
 
 def test_a_whole_report() -> None:
-    assert _report(_card(), 0.1, 0.9, 0.25) == {
+    assert _report(made_card(), 0.1, 0.9, 0.25) == {
         "model": "lung",
         "prediction": "B",
         "confidence": 0.9,
@@ -100,7 +60,7 @@ def test_an_answer_of_a_plan_names_the_plans_of_its_artefact() -> None:
         timing_cache="", build_s=1.0,
     )  # fmt: skip
     other = replace(plan, file="sm80.plan", onnx="fp16.onnx")
-    card = replace(_card(), plans={each.file: each for each in (plan, other)})
+    card = replace(made_card(), plans={each.file: each for each in (plan, other)})
     for profile, plans in (("tensorrt", {"sm90.plan": "ef" * 32}), ("cpu", None)):
         report = json.loads(Reporter([card], "1", profile).report(_summary(0.1, 0.9, 0.25), NOW))
         assert report["provenance"].get("plans") == plans
@@ -108,7 +68,7 @@ def test_an_answer_of_a_plan_names_the_plans_of_its_artefact() -> None:
 
 @pytest.mark.parametrize(("confidence", "review"), [(0.69, True), (0.7, False), (0.71, False)])
 def test_low_confidence_goes_to_a_person(confidence: float, review: bool) -> None:
-    report = _report(_card(), 1 - confidence, confidence, 0.1)
+    report = _report(made_card(), 1 - confidence, confidence, 0.1)
     assert report["needs_review"] is review
     assert bool(report["review_reasons"]) is review
 
@@ -127,14 +87,17 @@ def test_low_confidence_goes_to_a_person(confidence: float, review: bool) -> Non
 )
 def test_risk_levels(confidence: float, uncertainty: float, level: str) -> None:
     report = _report(
-        _card(rules=Rules(review_below_confidence=None, risk_levels=LEVELS)), 1 - confidence, confidence, uncertainty
+        made_card(rules=Rules(review_below_confidence=None, risk_levels=LEVELS)),
+        1 - confidence,
+        confidence,
+        uncertainty,
     )
     assert report["risk_level"] == level
     assert report["needs_review"] is (level == "HIGH")
 
 
 def test_a_regression_and_its_review_rule() -> None:
-    card = _card(
+    card = made_card(
         labels=(),
         unit="log mol/L",
         summary_fields=("log_s", "lower", "upper", "unknown_atoms"),
@@ -157,7 +120,7 @@ def test_a_regression_and_its_review_rule() -> None:
 @pytest.mark.parametrize(("probability", "alert"), [(0.19, False), (0.2, True), (0.45, True)])
 def test_a_finding_that_must_not_be_missed_is_reported_beside_the_prediction(probability: float, alert: bool) -> None:
     rules = Rules(review_below_confidence=None, operating_points=(OperatingPoint(label="B", at_least=0.2),))
-    report = _report(_card(rules=rules), 1 - probability, probability, 0.5)
+    report = _report(made_card(rules=rules), 1 - probability, probability, 0.5)
     assert report["prediction"] == "A"
     assert [found["label"] for found in report["alerts"]] == (["B"] if alert else [])
     assert report["needs_review"] is alert
@@ -172,7 +135,7 @@ def _staged(**changes) -> Card:
         not_applicable=(("A", ("stage", "risk")),),
     )
     fields = (*FIELDS, "stage", "risk", "present:ct", "present:mri")
-    return _card(summary_fields=fields, rules=rules, **changes)
+    return made_card(summary_fields=fields, rules=rules, **changes)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +164,7 @@ def test_other_figures_outside_0_to_1_are_no_finding(figures: tuple[float, ...])
 def test_untrained_weights_are_never_silent() -> None:
     from dataclasses import replace
 
-    card = replace(_card(), weights=WeightsOrigin(trained=False, seed=0))
+    card = replace(made_card(), weights=WeightsOrigin(trained=False, seed=0))
     report = _report(card, 0.1, 0.9, 0.1)
     assert report["provenance"]["weights"] == "untrained"
     assert report["needs_review"] is True
@@ -209,7 +172,7 @@ def test_untrained_weights_are_never_silent() -> None:
 
 
 def test_each_model_by_its_fingerprint() -> None:
-    reporter = Reporter([_card("one", (1, 1)), _card("two", (1, 2))], "1")
+    reporter = Reporter([made_card("one", (1, 1)), made_card("two", (1, 2))], "1")
     assert json.loads(reporter.report(_summary(0.5, 0.5, 1, fingerprint=(1, 2))))["model"] == "two"
 
 
@@ -224,13 +187,13 @@ def test_each_model_by_its_fingerprint() -> None:
 )
 def test_an_unknown_artefact_is_an_error(summary: np.ndarray) -> None:
     with pytest.raises(UnknownFingerprint):
-        Reporter([_card()], "1").report(summary)
+        Reporter([made_card()], "1").report(summary)
 
 
 @pytest.mark.parametrize("figure", [float("nan"), float("inf"), float("-inf")])
 def test_an_overflow_is_no_finding(figure: float) -> None:
     with pytest.raises(Implausible):
-        Reporter([_card()], "1").report(_summary(0.1, figure, 0.1))
+        Reporter([made_card()], "1").report(_summary(0.1, figure, 0.1))
 
 
 @pytest.mark.parametrize(
@@ -238,16 +201,16 @@ def test_an_overflow_is_no_finding(figure: float) -> None:
 )
 def test_figures_that_no_model_computes_are_no_finding(figures: tuple[float, ...]) -> None:
     with pytest.raises(Implausible):
-        Reporter([_card()], "1").report(_summary(*figures))
+        Reporter([made_card()], "1").report(_summary(*figures))
 
 
 def test_two_artefacts_with_one_fingerprint_are_refused() -> None:
     with pytest.raises(ValueError, match="fingerprint"):
-        Reporter([_card("one"), _card("two")], "1")
+        Reporter([made_card("one"), made_card("two")], "1")
 
 
 def test_figures_are_the_shortest_decimals_of_their_fp32() -> None:
     figure = np.float32(1 / 3)
-    text = Reporter([_card()], "1").report(_summary(figure, 1 - figure, 0.1), NOW)
+    text = Reporter([made_card()], "1").report(_summary(figure, 1 - figure, 0.1), NOW)
     assert '"A": 0.33333334' in text
     assert np.float32(json.loads(text)["probabilities"]["A"]) == figure

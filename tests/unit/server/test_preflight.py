@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import platform
-import socket
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from google.protobuf import text_format
 
-from report.card import Card
+from export import profiles
+from export.models import all_specs
+from report.card import Card, Choice
 from server import choices, preflight
 from server.machine import cpu_features
 from server.preflight import PreflightError
 from server.repository import Repository, RepositoryError
+from tests.support.cards import made_card
 from tests.support.checkout import ROOT
 
 COMMITTED = ROOT / "model_repository"
@@ -56,16 +60,10 @@ def test_what_is_no_ipv4_address_is_named(host: str) -> None:
         preflight.resolved_host(host, allow_remote=True)
 
 
-def test_ports() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(PreflightError, match=f"HTTP_PORT: expected a free port, but 127.0.0.1:{port}"):
-            preflight.check_ports("127.0.0.1", {"HTTP_PORT": port})
-    preflight.check_ports("127.0.0.1", {"HTTP_PORT": port})
-    with pytest.raises(PreflightError, match="of its own"):
-        preflight.check_ports("127.0.0.1", {"HTTP_PORT": port, "GRPC_PORT": port})
+def test_two_equal_ports_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight.socket.socket, "bind", lambda *_: None)
+    with pytest.raises(PreflightError, match="GRPC_PORT: expected a port of its own, got 8000, which HTTP_PORT has"):
+        preflight.check_ports("127.0.0.1", {"HTTP_PORT": 8000, "GRPC_PORT": 8000})
 
 
 def test_too_little_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,28 +121,40 @@ def test_an_unknown_profile_is_refused_with_those_that_there_are() -> None:
         Repository.read(COMMITTED, "tensorrrt")
 
 
-def test_a_profile_is_each_models_own_where_it_has_one(repository: Path) -> None:
-    cpu, plain = Repository.read(repository, "cpu"), Repository.read(repository)
-    card = Card.read(repository / "pneumonia_net" / "1" / "card.json")
+@pytest.fixture
+def tuned(tmp_path: Path) -> tuple[Path, Card]:
+    """A repository of one network with the CPU's own profile, and its card."""
+    choice = Choice(artefact="fp16.onnx", engine="openvino", precision="fp16", cpu=("avx2",), speeds={})
+    for name in ("pneumonia_net", "report"):
+        (tmp_path / name).mkdir()
+        shutil.copy(COMMITTED / name / "config.pbtxt", tmp_path / name)
+    (tmp_path / "pneumonia_net" / "configs").mkdir()
+    config = text_format.MessageToString(profiles.this_cpu(all_specs()["pneumonia"], choice))
+    (tmp_path / "pneumonia_net" / "configs" / "cpu.pbtxt").write_text(config)
+    return tmp_path, replace(made_card("pneumonia"), choice=choice)
+
+
+def test_a_profile_is_each_models_own_where_it_has_one(tuned: tuple[Path, Card]) -> None:
+    folder, card = tuned
+    cpu, plain = Repository.read(folder, "cpu"), Repository.read(folder)
     assert cpu.configs["pneumonia_net"].default_model_filename == card.choice.artefact
     assert plain.configs["pneumonia_net"].default_model_filename == "fp32.onnx"
     assert cpu.configs["report"] == plain.configs["report"]
 
 
-def test_a_choice_made_on_another_cpu_is_not_served(repository: Path) -> None:
-    card = Card.read(repository / "pneumonia_net" / "1" / "card.json")
-    cpu, plain = Repository.read(repository, "cpu"), Repository.read(repository)
+def test_a_choice_made_on_another_cpu_is_not_served(tuned: tuple[Path, Card]) -> None:
+    folder, card = tuned
+    cpu, plain = Repository.read(folder, "cpu"), Repository.read(folder)
     choices.check_choices([card], cpu, card.choice.cpu)
     with pytest.raises(preflight.PreflightError, match=r"pneumonia: expected the CPU it was tuned for"):
         choices.check_choices([card], cpu, (*card.choice.cpu, "abacus"))
     choices.check_choices([card], plain, ("abacus",))
 
 
-def test_a_profile_that_serves_something_else_than_the_card_says_is_refused(repository: Path) -> None:
-    card = Card.read(repository / "pneumonia_net" / "1" / "card.json")
-    cpu = Repository.read(repository, "cpu")
-    other = replace(card, choice=replace(card.choice, artefact="int8.onnx"))
-    for wrong in (other, replace(card, choice=None)) if card.choice.engine == "openvino" else (other,):
+def test_a_profile_that_serves_something_else_than_the_card_says_is_refused(tuned: tuple[Path, Card]) -> None:
+    folder, card = tuned
+    cpu = Repository.read(folder, "cpu")
+    for wrong in (replace(card, choice=replace(card.choice, artefact="int8.onnx")), replace(card, choice=None)):
         with pytest.raises(PreflightError, match=r"pneumonia: expected configs/cpu\.pbtxt to serve"):
             choices.check_choices([wrong], cpu, card.choice.cpu)
 

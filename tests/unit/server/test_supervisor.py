@@ -14,10 +14,13 @@ from server.health import Health, State
 from server.preflight import PreflightError
 from server.publisher import Ended, Event, Failed, Planned, Published
 from server.repository import Repository
-from server.supervisor import MAX_DEATHS, Plan, Stop, serve
-from server.triton import Address, LoadError, TritonError
+from server.supervisor import DEATH_WINDOW_S, MAX_DEATHS, SHORT_DRAIN_S, Plan, Stop, serve
+from server.triton import DRAIN_TIMEOUT_S, Address, LoadError, TritonError
+from tests.support.clock import Clock
 
 MODELS = ("first", "second", "third")
+GAUGE = "# TYPE medserve_worker_busy gauge\nmedserve_worker_busy %d\n"
+BUSY, IDLE = GAUGE % 1, GAUGE % 0
 
 
 def _ensemble(name: str, *steps: str) -> pb.ModelConfig:
@@ -44,9 +47,10 @@ def repository(tmp_path: Path) -> Repository:
 class FakeServer:
     """Records what it is told to do; dies when its `troubles` say so, one a look."""
 
-    def __init__(self, troubles: Sequence[str] = (), rejects: str = "") -> None:
+    def __init__(self, troubles: Sequence[str] = (), rejects: str = "", metrics: Sequence[str | Stop] = ()) -> None:
         self.loaded: list[str] = []
         self.ended: list[str] = []
+        self.looks = list(metrics)
         self.troubles, self.rejects = list(troubles), rejects
 
     def load(self, models: Sequence[str]) -> None:
@@ -59,17 +63,21 @@ class FakeServer:
         return self.troubles.pop(0) if self.troubles else ""
 
     def metrics(self) -> str:
-        return ""
+        look = self.looks.pop(0) if self.looks else IDLE
+        if isinstance(look, Stop):
+            raise look
+        return look
 
     def drain(self, timeout_s: float) -> None:
         self.ended.append("drained")
+        self.drain_s = timeout_s
 
     def kill(self) -> None:
         self.ended.append("killed")
 
 
 class FakeEvents:
-    """These events in this order, then Ctrl-C."""
+    """These events in this order, then Ctrl-C; an event may be something to do."""
 
     def __init__(self, *events: Event | None) -> None:
         self.left, self.closed = list(events), False
@@ -77,7 +85,8 @@ class FakeEvents:
     def next(self, timeout_s: float) -> Event | None:
         if not self.left:
             raise Stop
-        return self.left.pop(0)
+        event = self.left.pop(0)
+        return event() if callable(event) else event
 
     def close(self) -> None:
         self.closed = True
@@ -96,6 +105,8 @@ class Run:
         self.health = Health("127.0.0.1", 1, repository.closure(MODELS), "", 1000)
         self.missing: list[dict[str, str]] = []
         self.events = FakeEvents()
+        self.clock = Clock()
+        self.delay_s = 0.0
 
     def __call__(self, *events: Event | None, expected: Sequence[str] = MODELS, servers: Sequence[FakeServer] = ()):
         waiting = list(servers)
@@ -115,8 +126,12 @@ class Run:
             tag="medserve-test",
             verify=self._verify,
             verbose=False,
+            drain_delay_s=self.delay_s,
         )
-        serve(plan, self.health, self, expected, self.events, start=start, clock=lambda: 0.0)
+        serve(
+            plan, self.health, self, expected, self.events,
+            start=start, clock=self.clock, sleep=self.clock.advance,
+        )  # fmt: skip
 
     def _verify(self, repository: Repository, names: Sequence[str]) -> None:
         self.verified.append(list(names))
@@ -133,7 +148,6 @@ class Run:
 @pytest.fixture
 def run(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(supervisor, "clean_up", lambda *_: 0)
-    monkeypatch.setattr(supervisor, "wait_until_quiet", lambda *_, **__: True)
     return Run(repository, tmp_path)
 
 
@@ -234,3 +248,31 @@ def test_a_server_that_keeps_dying_is_given_up(run: Run) -> None:
     with pytest.raises(TritonError, match=f"died {MAX_DEATHS} times"):
         run(*[None] * MAX_DEATHS, expected=(), servers=servers)
     assert servers[-1].ended == ["killed"]
+
+
+def test_deaths_that_lie_far_apart_are_not_added_up(run: Run) -> None:
+    apart_s = DEATH_WINDOW_S / (MAX_DEATHS - 1)
+    servers = [FakeServer(["worker 7 died"]) for _ in range(20)]
+    run(*[lambda: run.clock.advance(apart_s)] * 20, expected=(), servers=servers)
+    assert run.health.restarts == 20
+
+
+def test_calls_are_answered_for_the_delay_before_triton_is_ended(run: Run) -> None:
+    run.delay_s, began = 10.0, run.clock()
+    run(expected=())
+    assert run.clock() - began >= 10
+    assert run.servers[0].drain_s == pytest.approx(DRAIN_TIMEOUT_S)
+
+
+def test_calls_that_never_end_are_waited_for_no_longer_than_the_timeout(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.delay_s = 10.0
+    run(expected=(), servers=[FakeServer(metrics=[BUSY] * 1000)])
+    assert run.servers[0].drain_s == SHORT_DRAIN_S
+    assert "calls are still under way after 40 s" in capsys.readouterr().err
+
+
+def test_a_second_stop_ends_triton_at_once(run: Run) -> None:
+    run(expected=(), servers=[FakeServer(metrics=[BUSY, Stop()])])
+    assert run.servers[0].ended == ["killed", "killed"]

@@ -9,23 +9,25 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from medserve.retry import Deadline
 
 _thread = threading.local()
 
 
 @contextmanager
-def within(timeout_s: float) -> Iterator[None]:
+def within(timeout_s: float, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
     """Sockets of this thread end with TimeoutError when the time is over."""
-    outer: float | None = getattr(_thread, "ends", None)
-    ends = time.monotonic() + timeout_s
-    _thread.ends = ends if outer is None else min(ends, outer)
+    outer: Deadline | None = getattr(_thread, "deadline", None)
+    own = Deadline(timeout_s, clock)
+    _thread.deadline = own if outer is None or own.left_s < outer.left_s else outer
     try:
         yield
     finally:
-        _thread.ends = outer
+        _thread.deadline = outer
 
 
 def left_s() -> float | None:
@@ -34,10 +36,10 @@ def left_s() -> float | None:
     Raises:
         TimeoutError: it is over.
     """
-    ends: float | None = getattr(_thread, "ends", None)
-    if ends is None:
+    deadline: Deadline | None = getattr(_thread, "deadline", None)
+    if deadline is None:
         return None
-    if (left := ends - time.monotonic()) <= 0:
+    if (left := deadline.left_s) <= 0:
         raise TimeoutError("timed out")
     return left
 

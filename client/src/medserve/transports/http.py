@@ -13,6 +13,7 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 
 from medserve.address import Address
@@ -30,13 +31,15 @@ class HttpTransport:
 
     Args:
         address: of the server.
+        clock: never goes back, in seconds.
 
     Raises:
         OSError: a TLS file that cannot be read.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, clock: Callable[[], float] = time.monotonic) -> None:
         self._address = address
+        self._clock = clock
         self._tls = address.tls.context() if address.encrypted else None
         if self._tls is not None:
             self._tls.sslsocket_class = PunctualTls
@@ -50,7 +53,7 @@ class HttpTransport:
         """The answer."""
         asked = request(call, timeout_s)
         begun = False
-        with within(timeout_s):
+        with within(timeout_s, self._clock):
             connection, response = None, None
             try:
                 connection = self._connection(call)
@@ -109,7 +112,7 @@ class HttpTransport:
                 found, since = self._idle.pop() if self._idle else (None, 0.0)
             if found is None:
                 found = self._opened()
-            elif time.monotonic() - since > IDLE_S or _readable(found):
+            elif self._clock() - since > IDLE_S or _readable(found):
                 found.close()
                 continue
             with self._lock:
@@ -133,7 +136,7 @@ class HttpTransport:
             if self._closed or len(self._idle) >= IDLE:
                 return False
             self._busy.discard(connection)
-            self._idle.append((connection, time.monotonic()))
+            self._idle.append((connection, self._clock()))
         return True
 
     def _message(self, asked: Request) -> bytes:
