@@ -5,8 +5,7 @@ One modality is `brain_mri`, CT and MRI together are `brain_fusion`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -23,18 +22,13 @@ class StagedNet(nn.Module):
     Args:
         modalities: names of the pictures, in the order of the joined features.
         classes: C.
-        encoder: makes one of them, images [B, 3, H, W] to [B, FEATURES]; None: ResNet50.
     """
 
-    def __init__(
-        self,
-        modalities: tuple[str, ...],
-        classes: int,
-        encoder: Callable[[], nn.Module] | None = None,
-    ) -> None:
+    def __init__(self, modalities: tuple[str, ...], classes: int) -> None:
         super().__init__()
-        encoder = encoder or partial(models.resnet50, weights=None, num_classes=FEATURES)
-        self.encoders = nn.ModuleDict({name: encoder() for name in modalities})
+        self.encoders = nn.ModuleDict(
+            {name: models.resnet50(weights=None, num_classes=FEATURES) for name in modalities}
+        )
         joined = FEATURES * len(modalities)
         self.normalize = L2Normalize()
         self.classifier = _head(joined, 256, classes)

@@ -16,9 +16,9 @@ from export.model_card import MEASURED, measured, texts
 from export.spec import ModelSpec
 from report.card import cards_below
 from tests.support.checkout import ROOT
-from tests.support.specs import tiny_specs
+from tests.support.specs import affordable_specs
 
-SPECS = tiny_specs()
+SPECS = affordable_specs()
 
 
 def _texts(folder: Path) -> dict[str, str]:

@@ -19,9 +19,9 @@ from export.precision.int8 import SYMMETRIC, UNSIGNED, Form, write_quantised
 from export.precision.nodes import body, layers
 from export.precision.ranges import METHODS, Seen, activations, ranges
 from export.precision.sensitivity import Harm
-from tests.support.specs import tiny_specs
+from tests.support.specs import affordable_specs
 
-SPECS = tiny_specs()
+SPECS = affordable_specs()
 CNN = SPECS["pneumonia_cnn"]
 
 

@@ -17,9 +17,9 @@ from export.precision.half import write_half
 from export.spec import ModelSpec
 from report.card import Card
 from tests.support.checkout import ROOT
-from tests.support.specs import tiny_specs
+from tests.support.specs import affordable_specs
 
-SPECS = tiny_specs()
+SPECS = affordable_specs()
 COMMITTED = ROOT / "model_repository"
 TYPES = {
     onnx.TensorProto.UINT8: pb.TYPE_UINT8,

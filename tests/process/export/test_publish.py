@@ -32,7 +32,7 @@ from report.answer import Reporter
 from report.card import Card, CardError
 from tests.support.checkout import ROOT
 from tests.support.repositories import copy_repository, replace_file, run_export
-from tests.support.specs import LARGE, tiny_specs
+from tests.support.specs import LARGE, affordable_specs
 
 SHIPPED = all_specs()["solubility"]
 SPEC = replace(SHIPPED, shipped=None)
@@ -128,7 +128,7 @@ def test_trained_weights_are_not_replaced_by_untrained_ones(tmp_path: Path, expo
     assert Card.read(card).weights.trained
 
 
-@pytest.mark.parametrize("spec", tiny_specs().values(), ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", affordable_specs().values(), ids=lambda spec: spec.name)
 def test_every_model_is_published(spec, repository: Path) -> None:
     card = Card.read(repository / spec.net / "1" / "card.json")
     artefact = card.artefacts["fp32.onnx"]
@@ -346,7 +346,7 @@ def test_one_folder_of_safetensors_is_a_checkpoint(tmp_path: Path) -> None:
 
     from export.loading import loaded_net
 
-    spec = tiny_specs()[LARGE]
+    spec = affordable_specs()[LARGE]
     torch.manual_seed(3)
     wanted = spec.build().state_dict()
     names = sorted(wanted)

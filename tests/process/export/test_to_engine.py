@@ -34,7 +34,7 @@ from export.to_engine import Order, build_plan
 from report.plan import Plan
 from server import gpu
 from tests.support import tiny_onnx as tiny
-from tests.support.specs import tiny_specs
+from tests.support.specs import affordable_specs
 
 rtx = pytest.importorskip("tensorrt_rtx", reason="needs tensorrt_rtx (pip install tensorrt-rtx-cu13)")
 AMPERE_AND_LATER = ("8.0", "8.6", "8.9", "12.0", "12.1")
@@ -67,7 +67,7 @@ def _refused(file: Path, precision: str = "fp32", **more: object) -> str:
 
 @pytest.mark.usefixtures("without_gpu")
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-@pytest.mark.parametrize("spec", tiny_specs().values(), ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", affordable_specs().values(), ids=lambda spec: spec.name)
 def test_every_model_builds(spec: ModelSpec, precision: str, repository: Path, tmp_path: Path) -> None:
     """INT8 from generated pictures: what it answers is another test's matter."""
     if precision in dict(spec.unsupported):

@@ -13,9 +13,9 @@ from export.nets.dropout import MonteCarloHead, balanced_masks
 from export.samples import net_inputs
 from export.spec import ModelSpec
 from tests.support.samples import SAMPLES, SampleData
-from tests.support.specs import tiny_specs
+from tests.support.specs import affordable_specs
 
-SPECS = [spec for spec in tiny_specs().values() if spec.mc_passes]
+SPECS = [spec for spec in affordable_specs().values() if spec.mc_passes]
 PASSES = 2000
 
 

@@ -19,9 +19,9 @@ from export.samples import MOLECULES, generated, net_inputs
 from export.spec import ModelSpec
 from preprocess.molecule import ATOM_FEATURES
 from tests.support.samples import SampleData
-from tests.support.specs import tiny_specs
+from tests.support.specs import affordable_specs
 
-IMAGE_SPECS = [spec for spec in tiny_specs().values() if spec.explained]
+IMAGE_SPECS = [spec for spec in affordable_specs().values() if spec.explained]
 FOLDERS = {"image": "cxr", "ct": "brain_ct", "mri": "brain_mri"}
 OF_MODEL = {"skin_lesion": "derm", "skin_lesion_medgemma": "derm", "brain_ct": "brain_ct", "brain_mri": "brain_mri"}
 

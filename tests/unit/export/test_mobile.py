@@ -12,9 +12,9 @@ import torch
 from export.mobile import mobile
 from export.publish import Order
 from export.spec import Bounds
-from tests.support.specs import LARGE, tiny_specs
+from tests.support.specs import LARGE, affordable_specs
 
-SPECS = tiny_specs()
+SPECS = affordable_specs()
 
 
 @pytest.mark.parametrize("name", ["pneumonia_cnn", "solubility", "brain_fusion"])
