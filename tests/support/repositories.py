@@ -2,23 +2,106 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from export.spec import ModelSpec
 from tests.support.checkout import BUILD, ROOT
+
+# What decides a tiny model's files and card, next to the recipe that is in the card.
+_TINY_SOURCES = (
+    *("tests/support/repositories.py", "tests/support/specs.py", "tests/support/tiny_nets.py"),
+    *("export/artefact.py", "export/card.py", "export/publish.py", "export/samples.py", "export/suspects.py"),
+    *("report/card.py", "report/comparison.py", "report/declaration.py", "report/reference.py", "report/rules.py"),
+)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The repository of one model with a tiny network; published at first use. Not to be changed: copy it."""
+
+    @cache
+    def repository_of(model: str) -> Path:
+        return _tiny_repository([model], tmp_path_factory.mktemp(f"tiny_{model}") / "model_repository")
+
+    return repository_of
+
+
+@pytest.fixture(scope="session")
+def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every model, with tiny networks behind the real declarations: see `tests.support.specs`.
+
+    `export.publish.stale` finds nothing to export again in it. Not to be changed: copy it.
+    """
+    from export.models import all_specs
+
+    return _tiny_repository(all_specs(), tmp_path_factory.mktemp("tiny") / "model_repository")
+
+
+def _tiny_repository(models: Iterable[str], folder: Path) -> Path:
+    from export.models import select
+    from export.repository import write, write_choice
+    from report.card import FILENAME, Card
+
+    specs = select(list(models))
+    for spec in specs:
+        copy_repository(_published(spec) / spec.net, folder / spec.net)
+    write(specs, folder)
+    for spec in specs:
+        write_choice(spec, folder, Card.read(folder / spec.net / "1" / FILENAME).choice)
+    return folder
+
+
+def _published(real: ModelSpec) -> Path:
+    """The kept repository of one tiny model, below build/: shared by workers, and kept from one run to the next."""
+    from export.card import declaration, tool_versions
+    from export.digest import recipe_digest, sha256_of
+    from report.card import FILENAME
+    from server.machine import cpu_features
+    from tests.support.specs import tiny_specs
+
+    tools = [f"{name} {version}" for name, version in tool_versions().items()]
+    parts = [recipe_digest(real.name, tools=tools), repr(declaration(real)), *cpu_features()]
+    parts += [sha256_of(ROOT / source) for source in _TINY_SOURCES]
+    kept = BUILD / "tiny" / f"{real.name}-{sha256(' '.join(parts).encode()).hexdigest()[:16]}"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_name(f".{real.name}.lock")):
+        if not (kept / real.net / "1" / FILENAME).is_file():
+            for old in kept.parent.glob(f"{real.name}-*"):
+                shutil.rmtree(old)
+            _publish(tiny_specs()[real.name], kept)
+    return kept
+
+
+def _publish(spec: ModelSpec, folder: Path) -> None:
+    """Export it, and choose OpenVINO where it runs: without a measurement, so on every machine of a kind alike."""
+    import torch
+
+    from export.artefact import ARTEFACT, folder_of
+    from export.engines import here
+    from export.publish import Order, publish
+    from report.card import Choice
+    from server.machine import cpu_features
+
+    torch.set_num_threads(1)  # a second thread costs more than it brings, and waits for a core that others use
+    card = publish(spec, folder, Order())
+    passed = {found.engine: found for found in card.artefacts[ARTEFACT].comparisons if not found.refused}
+    best = passed[next(engine for engine in reversed(here()) if engine in passed)]
+    choice = Choice(artefact=ARTEFACT, engine=best.engine, precision=best.precision, cpu=cpu_features(), speeds={})
+    replace(card, choice=choice).write(folder_of(spec, folder))
+
 
 TRAINED = ("chest_xray", "pneumonia", "pneumonia_cnn", "solubility")  # those with sample checkpoints or shipped weights
 
@@ -35,43 +118,6 @@ def repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | Non
     with FileLock(BUILD / "lock"):  # another worker may want the same
         run_export(kept, models=",".join(TRAINED), checkpoints=checkpoints)
         return copy_repository(kept, tmp_path_factory.mktemp("exported") / "model_repository")
-
-
-@pytest.fixture(scope="session")
-def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All nine models as tiny networks (`tests.support.specs`), exported in this process.
-
-    Kept below build/ under a digest of what makes them; workers of one run wait for the first of them to make it.
-    """
-    from export.publish import Order, publish
-    from export.repository import write
-    from tests.support.specs import tiny_specs
-
-    kept = BUILD / f"tiny-{_tiny_digest()}"
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with FileLock(BUILD / "tiny.lock"):
-        if not kept.is_dir():
-            made = Path(tempfile.mkdtemp(prefix="making-", dir=BUILD))
-            write(list(tiny_specs().values()), made)
-            for spec in tiny_specs().values():
-                publish(spec, made, Order())
-            for old in BUILD.glob("tiny-*"):
-                shutil.rmtree(old)
-            made.chmod(0o755)
-            made.rename(kept)
-        return copy_repository(kept, tmp_path_factory.mktemp("tiny") / "model_repository")
-
-
-def _tiny_digest() -> str:
-    """Of the exporter, the tiny networks and the tools' versions."""
-    from export.card import tool_versions
-
-    folders = (ROOT / name for name in ("export", "report", "preprocess", "model_repository"))
-    sources = [file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix in (".py", ".pbtxt")]
-    digest = hashlib.sha256(json.dumps(tool_versions(), sort_keys=True).encode())
-    for source in (ROOT / "tests" / "support" / "specs.py", *sources):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def run_export(folder: Path, *, models: str = "", checkpoints: Path | str | None = None) -> subprocess.CompletedProcess:

@@ -1,14 +1,13 @@
-"""The nine models as tests can afford them: tiny networks behind the same specs.
+"""The nine models as tests can afford them: each one's declaration with a tiny network behind it.
 
-Tensors, labels, rules, manifests and configs are the real models'; their networks have eight channels, so that a server
-of all nine is small and quick, and an export takes a second or two.
+Tensors, labels, rules and heat maps are those of the real models, and so are cards and config.pbtxt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from export.models import all_specs
@@ -17,78 +16,88 @@ from export.spec import ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
-CHANNELS = 8
+LARGE = "skin_lesion_medgemma"
+
+
+def _small_medgemma() -> nn.Module:
+    from export.nets.siglip import SiglipClassifier, TowerSize
+
+    return SiglipClassifier(7, TowerSize(layers=2, width=64, mlp=128, heads=2))
+
+
+@cache
+def affordable_specs() -> dict[str, ModelSpec]:
+    """Every spec by name with its real network; the largest one in a small size."""
+    small = replace(all_specs()[LARGE], build=_small_medgemma, parameters=367_367)
+    return all_specs() | {LARGE: small}
+
+
+def _tiny_resnet(classes: int) -> nn.Module:
+    from torch import nn
+
+    from tests.support.tiny_nets import WIDTH, TinyResNet, spread
+
+    return spread(TinyResNet(nn.Linear(WIDTH, classes)))
+
+
+def _tiny_resnet_with_dropout(classes: int) -> nn.Module:
+    from torch import nn
+
+    from tests.support.tiny_nets import WIDTH, TinyResNet, spread
+
+    return spread(TinyResNet(nn.Sequential(nn.Linear(WIDTH, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, classes))))
+
+
+def _tiny_efficientnet(classes: int) -> nn.Module:
+    from torch import nn
+
+    from tests.support.tiny_nets import WIDTH, TinyFeatures, spread
+
+    return spread(TinyFeatures(nn.Sequential(nn.Dropout(0.2), nn.Linear(WIDTH, classes))))
+
+
+def _tiny_cnn(classes: int) -> nn.Module:
+    from torch import nn
+
+    from tests.support.tiny_nets import WIDTH, TinyFeatures, spread
+
+    return spread(TinyFeatures(nn.Sequential(nn.Linear(WIDTH, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, classes))))
+
+
+def _tiny_tower(classes: int) -> nn.Module:
+    from torch import nn
+
+    from tests.support.tiny_nets import WIDTH, TinyTower, spread
+
+    return spread(TinyTower(nn.Sequential(nn.Dropout(0.1), nn.Linear(WIDTH, classes))), side=896)
+
+
+def _tiny_staged(*modalities: str) -> Callable[[int], nn.Module]:
+    def build(classes: int) -> nn.Module:
+        from tests.support.tiny_nets import TinyStaged, spread
+
+        return spread(TinyStaged(modalities, classes))
+
+    return build
+
+
+_TINY: dict[str, tuple[Callable[[int], nn.Module], int]] = {  # and how many parameters
+    "brain_ct": (_tiny_resnet, 3_706),
+    "brain_fusion": (_tiny_staged("ct", "mri"), 41_237),
+    "brain_mri": (_tiny_staged("mri"), 20_653),
+    "chest_xray": (_tiny_resnet, 3_724),
+    "pneumonia": (_tiny_efficientnet, 3_706),
+    "pneumonia_cnn": (_tiny_cnn, 3_866),
+    "skin_lesion": (_tiny_resnet_with_dropout, 3_985),
+    LARGE: (_tiny_tower, 4_783),
+}
 
 
 @cache
 def tiny_specs() -> dict[str, ModelSpec]:
-    """Every spec by name; the same tensors in all of them. The molecules' network is small enough as it is."""
-    specs = all_specs()
-    return specs | {name: _tiny(specs[name], build) for name, build in _BUILDS.items()}
-
-
-def _tiny(spec: ModelSpec, build: Callable[[], nn.Module]) -> ModelSpec:
-    return replace(spec, build=build, parameters=sum(parameter.numel() for parameter in build().parameters()))
-
-
-def _convolutions(*strides: int) -> nn.Module:
-    """[B, 3, H, W] to [B, CHANNELS, h, w], each step with BatchNorm and ReLU as in the real networks."""
-    from torch import nn
-
-    layers: list[nn.Module] = []
-    for before, stride in zip((3, *[CHANNELS] * len(strides)), strides, strict=False):
-        layers += [nn.Conv2d(before, CHANNELS, stride, stride), nn.BatchNorm2d(CHANNELS), nn.ReLU()]
-    return nn.Sequential(*layers)
-
-
-def _network(features: str, head: str, strides: tuple[int, ...], layers: Callable[[], nn.Module]) -> nn.Module:
-    """A feature map and a head under the names that the spec gives them."""
-    from torch import Tensor, nn
-
-    class Tiny(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.add_module(features, _convolutions(*strides))
-            self.add_module(head, layers())
-
-        def forward(self, images: Tensor) -> Tensor:
-            return self.get_submodule(head)(self.get_submodule(features)(images).mean((2, 3)))
-
-    return Tiny()
-
-
-def _linear(outputs: int) -> Callable[[], nn.Module]:
-    def layers() -> nn.Module:
-        from torch import nn
-
-        return nn.Linear(CHANNELS, outputs)
-
-    return layers
-
-
-def _dropout(outputs: int, hidden: int = 16) -> Callable[[], nn.Module]:
-    def layers() -> nn.Module:
-        from torch import nn
-
-        return nn.Sequential(nn.Linear(CHANNELS, hidden), nn.ReLU(), nn.Dropout(0.5), nn.Linear(hidden, outputs))
-
-    return layers
-
-
-def _staged(modalities: tuple[str, ...]) -> nn.Module:
-    from export.nets.staged import FEATURES, StagedNet
-
-    return StagedNet(modalities, 3, encoder=lambda: _network("layer4", "fc", _TO_7, _linear(FEATURES)))
-
-
-_TO_7, _TO_64 = (4, 4, 2), (14,)  # of 224 and of 896 pixels
-_BUILDS: dict[str, Callable[[], nn.Module]] = {
-    "chest_xray": lambda: _network("layer4", "fc", _TO_7, _linear(4)),
-    "pneumonia": lambda: _network("features", "classifier", _TO_7, _dropout(2)),
-    "pneumonia_cnn": lambda: _network("features", "classifier", _TO_7, _dropout(2, hidden=24)),
-    "skin_lesion": lambda: _network("layer4", "fc", _TO_7, _dropout(9)),
-    "skin_lesion_medgemma": lambda: _network("vision_tower", "classifier", _TO_64, _dropout(7)),
-    "brain_ct": lambda: _network("layer4", "fc", _TO_7, _linear(2)),
-    "brain_mri": lambda: _staged(("mri",)),
-    "brain_fusion": lambda: _staged(("ct", "mri")),
-}
+    """Every spec by name with a tiny network; `solubility` as it is, with the weights that the repository ships."""
+    tiny = {
+        name: replace(all_specs()[name], build=partial(build, len(all_specs()[name].labels)), parameters=parameters)
+        for name, (build, parameters) in _TINY.items()
+    }
+    return all_specs() | tiny
