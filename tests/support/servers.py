@@ -16,7 +16,7 @@ WITHOUT_REPORT = "chest_xray_bare"
 
 @pytest.fixture(scope="session")
 def triton(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """All nine models as tiny networks, and one ensemble once more without its report step."""
+    """All nine models as tiny networks in FP32, and one ensemble once more without its report step."""
     folder = copy_repository(tiny_repository, tmp_path_factory.mktemp("triton") / "model_repository")
     bare = folder / WITHOUT_REPORT
     (bare / "1").mkdir(parents=True)
@@ -25,7 +25,7 @@ def triton(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     text = re.sub(r'(?ms)^    output_map \{\n      key: "summary".*?^    \}\n', "", text)
     text = re.sub(r'(?ms)^output \{\n  name: "report".*?^\}\n', "", text).replace('label_filename: "labels.txt"', "")
     (bare / "config.pbtxt").write_text(text)
-    with serving(folder, folder.parent) as live:
+    with serving(folder, folder.parent, PROFILE="") as live:
         yield live
 
 
