@@ -10,12 +10,16 @@ support/    what tests share; holds none.
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
 import pytest
 
 from tests.support.samples import SAMPLES, SampleData
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: threads of each would wait for the others'
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 pytest_plugins = ["tests.support.repositories", "tests.support.servers"]
 
