@@ -146,7 +146,7 @@ $(VENV)/.created:
 
 # A newer pip than Python brings: it installs in half the time (measured: 25 s against 43 s for what serves).
 $(VENV)/.pip: constraints.txt | $(VENV)/.created
-	@$(PIP) --upgrade pip setuptools
+	@$(PIP) --quiet --upgrade pip setuptools
 	@touch $@
 
 $(VENV)/.serve: pyproject.toml client/pyproject.toml constraints.txt $(VENV)/.pip
