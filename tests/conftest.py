@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.samples import SAMPLES, SampleData
 
-pytest_plugins = ["tests.support.repositories", "tests.support.servers"]
+pytest_plugins = ["tests.support.repositories", "tests.support.servers", "tests.support.traces"]
 
 TESTS = Path(__file__).resolve().parent
 SHARED, SHARED_GROUP = frozenset({"triton", "triton_real", "triton_real_fp32"}), "triton"
