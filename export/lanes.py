@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,9 @@ FEWEST, LONGEST_S = 2, 5.0  # rounds at least; seconds after which no further on
 SAME = 0.01  # of an output in 0..1: more is another kernel, not another order of sums
 
 
-def fastest(spec: ModelSpec, file: Path, kind: Kind, rounds: int) -> tuple[int, dict[int, float]]:
+def fastest(
+    spec: ModelSpec, file: Path, kind: Kind, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> tuple[int, dict[int, float]]:
     """(items that a lane takes at once, or WHOLE; each number → how many times as fast as WHOLE).
 
     Args:
@@ -31,6 +33,7 @@ def fastest(spec: ModelSpec, file: Path, kind: Kind, rounds: int) -> tuple[int, 
         file: the artefact that serves.
         kind: the engine that runs it.
         rounds: in which each has one turn.
+        clock: in seconds.
     """
     if usable_cores() == 1 or spec.on_request:  # nothing to share out; weights too large to be there twice
         return WHOLE, {}
@@ -41,9 +44,9 @@ def fastest(spec: ModelSpec, file: Path, kind: Kind, rounds: int) -> tuple[int, 
     expected = engines[WHOLE].run(inputs, outputs)
     alike = {piece: engine for piece, engine in engines.items() if _same(expected, engine.run(inputs, outputs))}
     times: list[dict[int, float]] = []
-    started = time.perf_counter()
-    while len(times) < FEWEST or (len(times) < rounds and time.perf_counter() - started < LONGEST_S):
-        times.append({piece: _timed(engine, inputs, outputs) for piece, engine in alike.items()})
+    started = clock()
+    while len(times) < FEWEST or (len(times) < rounds and clock() - started < LONGEST_S):
+        times.append({piece: timed(engine, inputs, outputs, clock) for piece, engine in alike.items()})
     speeds = {piece: round(statistics.median(turn[WHOLE] / turn[piece] for turn in times), 3) for piece in alike}
     best = max(speeds, key=lambda piece: speeds[piece])
     return (best if speeds[best] >= WORTH else WHOLE), speeds
@@ -54,7 +57,10 @@ def _same(expected: Sequence[NDArray[np.generic]], found: Sequence[NDArray[np.ge
     return all(bool(np.abs(one.astype(float) - other.astype(float)).max() <= SAME) for one, other in pairs)
 
 
-def _timed(engine: Engine, inputs: Mapping[str, NDArray[np.generic]], outputs: Sequence[str]) -> float:
-    start = time.perf_counter()
+def timed(
+    engine: Engine, inputs: Mapping[str, NDArray[np.generic]], outputs: Sequence[str], clock: Callable[[], float]
+) -> float:
+    """Seconds that one run takes."""
+    start = clock()
     engine.run(inputs, outputs)
-    return time.perf_counter() - start
+    return clock() - start

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,12 +72,13 @@ def library() -> ModuleType:
     return tensorrt_rtx
 
 
-def build_plan(order: Order, file: Path) -> Plan:
+def build_plan(order: Order, file: Path, clock: Callable[[], float] = time.perf_counter) -> Plan:
     """Build, check and write one plan.
 
     Args:
         order: see Order.
         file: the plan to be written, whole or not at all.
+        clock: in seconds.
 
     Raises:
         EngineError: the graph, its tensors or its precision are not what was asked for, or nothing was built.
@@ -90,9 +91,9 @@ def build_plan(order: Order, file: Path) -> Plan:
     check_tensors(order.onnx.name, order.spec, *tensors(parsed.network))
     found = layers(parsed.network)
     check_precision(order.onnx.name, found, order.precision)
-    started = time.perf_counter()
+    started = clock()
     content, cache_use = _build(trt, builder, parsed, order, capabilities)
-    seconds = time.perf_counter() - started
+    seconds = clock() - started
     seen = _inspect(trt, content, order.spec) if compute_capability() in capabilities else []
     if seen:
         check_precision(file.name, seen, order.precision)

@@ -29,15 +29,19 @@ BITS = 24  # of the fingerprint in each of its two numbers: all are exact in FP3
 def export_onnx(graph: ServingGraph, spec: ModelSpec, file: Path) -> tuple[int, int]:
     """Write `file` and return its fingerprint.
 
-    The batch axis and every -1 of the spec's dims stay dynamic. Two exports of the same weights by
-    the same tools are the same bytes. Weights of more than EXTERNAL_BYTES go into `external(file)`
-    beside it: a protobuf message cannot hold more than 2 GiB.
+    Two exports of the same weights by the same tools are the same bytes. Weights of more than
+    EXTERNAL_BYTES go into `external(file)` beside it: a protobuf message cannot hold more than 2 GiB.
 
     Args:
         graph: in inference mode, with its weights.
         spec: gives names and dims.
         file: to be written.
     """
+    return write_stamped(traced(graph, spec), file)
+
+
+def traced(graph: ServingGraph, spec: ModelSpec) -> onnx.ModelProto:
+    """The graph in ONNX, without a fingerprint; the batch axis and every -1 of the spec's dims stay dynamic."""
     with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations, none of them ours to act on
         program = torch.onnx.export(
@@ -55,7 +59,7 @@ def export_onnx(graph: ServingGraph, spec: ModelSpec, file: Path) -> tuple[int, 
     model = program.model_proto
     _name_nodes(model)
     _strip(model)
-    return write_stamped(model, file)
+    return model
 
 
 def write_stamped(model: onnx.ModelProto, file: Path) -> tuple[int, int]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from export import lanes
 from export.artefact import ARTEFACT, folder_of
@@ -28,28 +25,33 @@ WORTH = 1.05  # how much faster another must be to take FP32's place: less is no
 EXACT: tuple[str, Kind] = (ARTEFACT, "onnxruntime")
 
 
-def tune(spec: ModelSpec, repository: Path, rounds: int = ROUNDS) -> Choice:
+def tune(
+    spec: ModelSpec, repository: Path, rounds: int = ROUNDS, clock: Callable[[], float] = time.perf_counter
+) -> Choice:
     """Choose, and write the choice into the card and into the profile "cpu".
 
     Args:
         spec: the model's declaration.
         repository: with its artefacts.
         rounds: of each batch size.
+        clock: in seconds.
 
     Raises:
         report.card.CardError: it was not exported.
     """
     folder = folder_of(spec, repository)
     card = Card.read(folder / FILENAME)
-    choice = fastest(spec, folder, card, rounds)
-    piece, speeds = lanes.fastest(spec, folder / choice.artefact, _kind(choice.engine), rounds)
+    choice = fastest(spec, folder, card, rounds, clock)
+    piece, speeds = lanes.fastest(spec, folder / choice.artefact, _kind(choice.engine), rounds, clock)
     choice = replace(choice, lane_batch=piece, lane_speeds=speeds)
     replace(card, choice=choice).write(folder)
     write_choice(spec, repository, choice)
     return choice
 
 
-def fastest(spec: ModelSpec, folder: Path, card: Card, rounds: int) -> Choice:
+def fastest(
+    spec: ModelSpec, folder: Path, card: Card, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> Choice:
     """Time every candidate against FP32 on onnxruntime, by turns, and name the fastest."""
     loaded: dict[tuple[str, Kind], tuple[Engine, str]] = {}
     for (name, engine), precision in candidates(card).items():
@@ -59,7 +61,8 @@ def fastest(spec: ModelSpec, folder: Path, card: Card, rounds: int) -> Choice:
             continue
     if len(loaded) == 1:  # nothing to choose between
         return Choice(artefact=ARTEFACT, engine=EXACT[1], precision="fp32", cpu=cpu_features(), speeds={})
-    speeds = {batch: _speeds(spec, {key: run for key, (run, _) in loaded.items()}, batch, rounds) for batch in BATCHES}
+    engines = {key: engine for key, (engine, _) in loaded.items()}
+    speeds = {batch: _speeds(spec, engines, batch, rounds, clock) for batch in BATCHES}
     best = max(loaded, key=lambda key: _score(key, speeds))
     return Choice(
         artefact=best[0],
@@ -102,7 +105,7 @@ def _score(key: tuple[str, Kind], speeds: Mapping[int, Mapping[tuple[str, Kind],
 
 
 def _speeds(
-    spec: ModelSpec, engines: Mapping[tuple[str, Kind], Engine], batch: int, rounds: int
+    spec: ModelSpec, engines: Mapping[tuple[str, Kind], Engine], batch: int, rounds: int, clock: Callable[[], float]
 ) -> dict[tuple[str, Kind], float]:
     """How many times as fast as EXACT: the median over rounds in which each runs once."""
     size = min(batch, spec.max_batch)
@@ -110,11 +113,7 @@ def _speeds(
     outputs = [*(output.name for output in spec.outputs), spec.summary.name]
     for engine in engines.values():
         engine.run(inputs, outputs)  # the first run allocates
-    times = [{key: _timed(engine, inputs, outputs) for key, engine in engines.items()} for _ in range(rounds)]
+    times = [
+        {key: lanes.timed(engine, inputs, outputs, clock) for key, engine in engines.items()} for _ in range(rounds)
+    ]
     return {key: statistics.median(turn[EXACT] / turn[key] for turn in times) for key in engines}
-
-
-def _timed(engine: Engine, inputs: Mapping[str, NDArray[np.generic]], outputs: Sequence[str]) -> float:
-    start = time.perf_counter()
-    engine.run(inputs, outputs)
-    return time.perf_counter() - start

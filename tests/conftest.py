@@ -21,7 +21,7 @@ from tests.support.samples import SAMPLES, SampleData
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: threads of each would wait for the others'
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
-pytest_plugins = ["tests.support.repositories", "tests.support.servers"]
+pytest_plugins = ["tests.support.repositories", "tests.support.servers", "tests.support.traces"]
 
 TESTS = Path(__file__).resolve().parent
 SHARED, SHARED_GROUP = frozenset({"triton", "triton_real", "triton_real_fp32"}), "triton"

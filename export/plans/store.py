@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from export.plans.plan import plan_name
@@ -38,7 +38,7 @@ def key(repository: Path, compute_capability: str, library: str, asked: str) -> 
 
 
 @contextlib.contextmanager
-def own_copy(repository: Path, into: Path, name: str) -> Iterator[Path | None]:
+def own_copy(repository: Path, into: Path, name: str, clock: Callable[[], float] = time.time) -> Iterator[Path | None]:
     """A copy to build in, which becomes `into`/models when the block is over; None: it was built before.
 
     Several may build the same at once: whoever is last finds it there. A block that fails leaves no copy, and what was
@@ -48,6 +48,7 @@ def own_copy(repository: Path, into: Path, name: str) -> Iterator[Path | None]:
         repository: to be copied.
         into: folder of all copies.
         name: see `key`.
+        clock: seconds since the epoch, as file times are.
     """
     done = into / name
     if done.is_dir():
@@ -63,7 +64,7 @@ def own_copy(repository: Path, into: Path, name: str) -> Iterator[Path | None]:
             shutil.rmtree(partial, ignore_errors=True)
     done.touch()
     _point(into / CURRENT, name)
-    _forget(into, done)
+    _forget(into, done, clock())
 
 
 def _point(link: Path, name: str) -> None:
@@ -74,16 +75,16 @@ def _point(link: Path, name: str) -> None:
     own.replace(link)
 
 
-def _forget(into: Path, current: Path) -> None:
+def _forget(into: Path, current: Path, now: float) -> None:
     copies = [path for path in into.iterdir() if path.is_dir() and not path.is_symlink() and path != current]
     finished = sorted((path for path in copies if not path.name.startswith(".")), key=lambda path: path.stat().st_mtime)
-    abandoned = (path for path in copies if path.name.startswith(".") and time.time() - _made(path) > ABANDONED_S)
+    abandoned = (path for path in copies if path.name.startswith(".") and now - _made(path, now) > ABANDONED_S)
     for old in (*finished[: -(KEPT - 1)], *abandoned):
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _made(folder: Path) -> float:
+def _made(folder: Path, now: float) -> float:
     try:
         return folder.stat().st_mtime
     except OSError:  # it was finished, or removed, meanwhile
-        return time.time()
+        return now

@@ -87,16 +87,15 @@ def _published(real: ModelSpec) -> Path:
 
 def _publish(spec: ModelSpec, folder: Path) -> None:
     """Export it, and choose OpenVINO where it runs: without a measurement, so on every machine of a kind alike."""
-    import torch
-
     from export.artefact import ARTEFACT, folder_of
     from export.engines import here
     from export.publish import Order, publish
     from report.card import Choice
     from server.machine import cpu_features
+    from tests.support.traces import keeping_traces
 
-    torch.set_num_threads(1)  # a second thread costs more than it brings, and waits for a core that others use
-    card = publish(spec, folder, Order())
+    with keeping_traces():
+        card = publish(spec, folder, Order())
     passed = {found.engine: found for found in card.artefacts[ARTEFACT].comparisons if not found.refused}
     best = passed[next(engine for engine in reversed(here()) if engine in passed)]
     choice = Choice(artefact=ARTEFACT, engine=best.engine, precision=best.precision, cpu=cpu_features(), speeds={})
