@@ -20,7 +20,7 @@ from tests.support.samples import SAMPLES, SampleData
 pytest_plugins = ["tests.support.repositories", "tests.support.servers"]
 
 TESTS = Path(__file__).resolve().parent
-SHARED, SHARED_GROUP = frozenset({"triton", "triton_fp32"}), "triton"
+SHARED, SHARED_GROUP = frozenset({"triton", "triton_fp32", "shared_gateway"}), "triton"
 TIERS = ("unit", "process", "container", "browser", "load")
 
 

@@ -1,4 +1,4 @@
-"""Two live Tritons for the whole run: the repository as it is, and the same on the FP32 CPU provider."""
+"""Live servers for the whole run: the repository as it is, the same on the FP32 CPU provider, and a gateway."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.gateway_process import Running, gateway
 from tests.support.live import Live, serving
 from tests.support.repositories import copy_repository
 
@@ -39,3 +40,10 @@ def triton_fp32(fp32_repository: Path, tmp_path_factory: pytest.TempPathFactory)
     """config.pbtxt of every model: onnxruntime's CPU provider."""
     with serving(fp32_repository, tmp_path_factory.mktemp("triton_fp32"), PROFILE="") as live:
         yield live
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(triton: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A gateway with its default settings before `triton`. What it counts and records, all tests add to."""
+    with gateway(triton.grpc_url, tmp_path_factory.mktemp("gateway")) as running:
+        yield running

@@ -13,7 +13,13 @@ from typer.testing import CliRunner, Result
 
 from gateway.drift import Monitor, commands
 from gateway.drift.commands import DRIFT, NO_DRIFT, NOT_TRIED, app
-from tests.unit.gateway.test_drift_monitor import case, item, observation, watching
+from tests.unit.gateway.test_drift_monitor import (  # noqa: F401  `same_draws` is a fixture
+    case,
+    item,
+    observation,
+    same_draws,
+    watching,
+)
 
 EMPTY = json.dumps(Monitor().state()).encode()
 EVIL = "<script>alert(1)</script>|[x](http://evil)"
