@@ -24,7 +24,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: threads 
 pytest_plugins = ["tests.support.repositories", "tests.support.servers", "tests.support.traces"]
 
 TESTS = Path(__file__).resolve().parent
-SHARED, SHARED_GROUP = frozenset({"triton", "triton_real", "triton_real_fp32"}), "triton"
+SHARED = frozenset({"triton", "triton_real", "triton_real_fp32", "shared_gateway"})
+SHARED_GROUP = "triton"
 TIERS = ("unit", "process", "container", "browser", "load")
 
 
