@@ -36,7 +36,7 @@ COMPOSE ?= $(shell docker info >/dev/null 2>&1 && echo docker compose || echo $(
 # Debian's programs that some tests need, and skip without: images are built and run, alerts are tested.
 SYSTEM := buildah catatonit chromium conmon debootstrap fuse-overlayfs iptables netavark aardvark-dns podman postgresql prometheus runc uidmap
 
-.PHONY: help setup system export calibrate tune engines serve gateway up down explain load bench peers overload soak test test-fast test-rest test-all coverage mutants check dashboard clean
+.PHONY: help setup system export calibrate tune engines serve gateway up down explain load bench peers overload soak test test-fast test-slow test-load test-all coverage mutants check dashboard clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,7 +93,7 @@ explain: $(VENV)/.serve ## what a launch on this machine would use, why, and wha
 
 # What `make test` runs: everything but what takes minutes by its nature (marked slow, or below tests/load).
 QUICK := tests/unit tests/process tests/container tests/browser -m 'not slow'
-PYTEST := $(BIN)/python -m pytest --durations=25 --junitxml=build/tests/report.xml
+PYTEST = $(BIN)/python -m pytest --durations=25 --junitxml=build/tests/$@.xml
 # As many workers as cores; tests of one file, or of one shared server, stay on one worker.
 PARALLEL := --numprocesses=auto --dist=loadgroup
 
@@ -108,11 +108,13 @@ endif
 test-fast: $(TESTING) ## the unit tests: no process, no socket
 	@$(PYTEST) $(PARALLEL) tests/unit
 
-test-rest: $(TESTING) ## the slow tests that `make test` leaves out, and those that measure time, one after the other
-	@$(PYTEST) $(PARALLEL) tests/container tests/browser -m slow
+test-slow: $(TESTING) ## images built and run, and what else of processes and browsers takes minutes
+	@$(PYTEST) $(PARALLEL) tests/process tests/container tests/browser -m slow
+
+test-load: $(TESTING) ## what measures time, one after the other: for a machine that does nothing else
 	@$(PYTEST) tests/load
 
-test-all: test test-rest ## every test that needs no GPU
+test-all: test test-slow test-load ## every test that needs no GPU
 
 # Branches count as lines do. The exporter's own figure: some of it runs on a GPU alone.
 coverage: $(TESTING) ## what `make test` covers, branches and subprocesses included; fails below 95 % (export: 90 %)
@@ -146,7 +148,7 @@ $(VENV)/.created:
 
 # A newer pip than Python brings: it installs in half the time (measured: 25 s against 43 s for what serves).
 $(VENV)/.pip: constraints.txt | $(VENV)/.created
-	@$(PIP) --upgrade pip setuptools
+	@$(PIP) --quiet --upgrade pip setuptools
 	@touch $@
 
 $(VENV)/.serve: pyproject.toml client/pyproject.toml constraints.txt $(VENV)/.pip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,3 +134,13 @@ def lay_out_models(repository: Repository, names: Sequence[str], view: Path) -> 
         for entry in (repository.folder / name).resolve().iterdir():
             if entry.name not in (CONFIG, PROFILES):
                 (model / entry.name).symlink_to(entry)
+
+
+def compile_steps(view: Path) -> None:
+    """Write the bytecode of python models that their workers would write, where they could.
+
+    Triton compares the times of a model's files whenever it loads an ensemble that calls the model, and starts the
+    workers of a changed one again: bytecode that a worker writes after it was loaded is such a change (measured).
+    """
+    for file in view.glob("*/[0-9]*/model.py"):
+        compileall.compile_file(file.resolve(), quiet=2)

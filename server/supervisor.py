@@ -17,7 +17,7 @@ from server.leftovers import clean_up
 from server.preflight import PreflightError
 from server.publisher import Ended, Event, Events, Failed, NoEvents, Published
 from server.quiet import wait_until_quiet
-from server.repository import Repository, lay_out_models
+from server.repository import Repository, compile_steps, lay_out_models
 from server.triton import DRAIN_TIMEOUT_S, POLL_S, Address, LoadError, Triton, TritonError
 
 MAX_DEATHS, DEATH_WINDOW_S = 3, 120.0
@@ -277,6 +277,7 @@ def _start(plan: Plan, unpublished: Collection[str]) -> Triton:
     needed = repository.available(plan.models, unpublished)
     plan.verify(repository, needed)
     lay_out_models(repository, needed, plan.folder / "models")
+    compile_steps(plan.folder / "models")
     gpu = any(on_gpu(repository.configs[name]) for name in needed)
     lay_out_backends(plan.triton, plan.folder / "backends", on_gpu=gpu)
     cache = plan.runtime / CACHE

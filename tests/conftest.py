@@ -10,6 +10,7 @@ support/    what tests share; holds none.
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -17,10 +18,14 @@ import pytest
 
 from tests.support.samples import SAMPLES, SampleData
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: threads of each would wait for the others'
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
 pytest_plugins = ["tests.support.repositories", "tests.support.servers", "tests.support.traces"]
 
 TESTS = Path(__file__).resolve().parent
-SHARED, SHARED_GROUP = frozenset({"triton", "triton_real", "triton_real_fp32"}), "triton"
+SHARED = frozenset({"triton", "triton_real", "triton_real_fp32", "shared_gateway"})
+SHARED_GROUP = "triton"
 TIERS = ("unit", "process", "container", "browser", "load")
 
 

@@ -9,17 +9,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from rdkit import Chem
 
-from tests.support import browser
-from tests.support import gateway_stand_in as stand_in_module
 from tests.support import page_checks as checks
 from tests.support.browser import opened
 from tests.support.gateway_stand_in import MODELS, StandIn
-
-chromium, server, stand_in = (
-    browser.chromium,
-    stand_in_module.server,
-    stand_in_module.stand_in,
-)  # pytest finds fixtures here
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 NAMES = [each["name"] for each in MODELS]

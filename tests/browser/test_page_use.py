@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support import browser
-from tests.support import gateway_stand_in as stand_in_module
 from tests.support import page_checks as checks
 from tests.support.browser import opened
+from tests.support.clock import until
 from tests.support.gateway_stand_in import MODELS, StandIn
-
-chromium, server, stand_in = (
-    browser.chromium,
-    stand_in_module.server,
-    stand_in_module.stand_in,
-)  # pytest finds fixtures here
 
 # A file, as a hand would bring it: base64 → an event with a DataTransfer.
 BRING = """([selector, kind, content]) => {
@@ -44,12 +38,9 @@ def focused(page: Page) -> str:
 
 
 def arrived(page: Page, stand_in: StandIn) -> None:
-    """Waits until the server works on a question."""
-    for _ in range(500):
-        if stand_in.received:
-            return
-        page.wait_for_timeout(20)
-    raise AssertionError("no question came")
+    """Wait until the server works on a question."""
+    page.wait_for_function("() => document.querySelector('.pending')")
+    until(lambda: stand_in.received, "a question")
 
 
 def tab_to(page: Page, wanted: str) -> list[str]:
@@ -151,24 +142,28 @@ def test_the_picture_stays_when_the_model_changes(chromium: Browser, stand_in: S
 def test_a_second_question_ends_the_first(chromium: Browser, stand_in: StandIn):
     """The first comes back later than the second, and must not stand in its place."""
     with opened(chromium, stand_in.url) as page:
-        stand_in.delay_s = 3.0
+        first = stand_in.answering
+        first.clear()
         checks.choose(page, "chest_xray", {"image": checks.picture()})
         page.click("#ask")
         expect(page.locator(".pending")).to_contain_text("chest_xray")
         arrived(page, stand_in)
         with page.expect_event("requestfailed", lambda request: "chest_xray" in request.url):
-            stand_in.delay_s = 0.0
+            stand_in.answering = threading.Event()
+            stand_in.answering.set()
             checks.choose(page, "skin_lesion", {})
             page.click("#ask")
         expect(page.locator(".eyebrow .name")).to_have_text("skin_lesion")
-        page.wait_for_timeout(3500)
+        first.set()
+        until(lambda: stand_in.answered == 2, "the first answer")
+        checks.ask(page, "skin_lesion", {})  # after which the page has seen what came before
         expect(page.locator(".eyebrow .name")).to_have_text("skin_lesion")
-        expect(page.locator(".recent-item")).to_have_count(1)
+        expect(page.locator(".recent-more")).to_contain_text(["skin_lesion"] * 2)
 
 
 def test_a_question_is_taken_back(chromium: Browser, stand_in: StandIn):
     with opened(chromium, stand_in.url) as page:
-        stand_in.delay_s = 5.0
+        stand_in.answering.clear()
         checks.choose(page, "chest_xray", {"image": checks.picture()})
         page.click("#ask")
         expect(page.locator("#answer")).to_have_attribute("aria-busy", "true")

@@ -21,6 +21,8 @@ from tests.support.checkout import ROOT
 from tests.support.containers import built, engine, podman, run, tried
 from tests.support.live import PORTS
 
+pytestmark = pytest.mark.slow  # three images are built
+
 MODEL = "chest_xray"
 IMAGE, LARGEST_BYTES = "medserve-cpu:0.1.0", 1_200_000_000
 GATEWAY_IMAGE = "medserve-gateway:0.1.0"

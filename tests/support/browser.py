@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 REFUSED = "Failed to load resource: the server responded with a status of"  # the browser's own line, of any 4xx
+TIMEOUT_MS = 120_000  # only ends a hang
+expect.set_options(timeout=TIMEOUT_MS)
 WATCH = """
 window.__violations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -20,9 +22,9 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Debian's, headless."""
+    """Debian's, headless. It ends with the package: as long as it runs, asyncio.run() is refused in this thread."""
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("needs Chromium; no `chromium` on the path")
@@ -61,7 +63,7 @@ def opened(browser: Browser, url: str, *, broken: bool = False, **context: Any) 
     """
     profile = browser.new_context(**({"reduced_motion": "reduce"} | context))
     page = profile.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(TIMEOUT_MS)
     watched = Watched(url.rstrip("/"))
     page.add_init_script(WATCH)
     page.on("request", watched.request)

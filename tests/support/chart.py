@@ -59,14 +59,18 @@ def rendered(values: Path | None, *more: str) -> list[dict]:
     Raises:
         subprocess.CalledProcessError: it refuses; `stderr` says why.
     """
-    chosen = ["--values", str(values)] if values else []
-    result = subprocess.run(
-        [helm(), "template", "medserve", str(CHART), "--namespace", "medserve", *chosen, *more],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [document for document in yaml.safe_load_all(result.stdout) if document]
+    text = _templated(values.read_bytes() if values else b"", *more)
+    return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
+
+
+@cache
+def _templated(values: bytes, *more: str) -> str:
+    """helm's output, once for the same values and arguments."""
+    command = [helm(), "template", "medserve", str(CHART), "--namespace", "medserve", "--values", "-", *more]
+    result = subprocess.run(command, input=values, capture_output=True, check=False)
+    if result.returncode:
+        raise subprocess.CalledProcessError(result.returncode, command, stderr=result.stderr.decode())
+    return result.stdout.decode()
 
 
 def kinds(documents: list[dict], kind: str) -> list[dict]:

@@ -86,6 +86,12 @@ MODELS = [
 ]
 
 
+def _set() -> threading.Event:
+    found = threading.Event()
+    found.set()
+    return found
+
+
 @dataclass
 class Failure:
     """What the next predictions are answered with, instead of an answer."""
@@ -103,22 +109,25 @@ class StandIn:
         url: of its page.
         key: without which it says 401; "" for none.
         fail: every prediction.
-        delay_s: before each answer.
+        answering: the test's leave to answer; cleared, each new question waits for it.
         change: is given each answer before it is sent.
         received: (path with query, part name → (file name, bytes)) of each prediction.
+        answered: how many of them were answered.
         models: what /model-info tells.
     """
 
     url: str = ""
     key: str = ""
     fail: Failure | None = None
-    delay_s: float = 0.0
+    answering: threading.Event = field(default_factory=_set)
     change: dict[str, Any] = field(default_factory=dict)
     received: list[tuple[str, dict[str, tuple[str | None, bytes]]]] = field(default_factory=list)
+    answered: int = 0
     models: list[dict[str, Any]] = field(default_factory=lambda: list(MODELS))
 
     def reset(self) -> None:
         """As it was at first."""
+        self.answering.set()  # whoever waits from before
         fresh = StandIn(url=self.url)
         self.__dict__.update(fresh.__dict__)
 
@@ -152,9 +161,10 @@ def application(stand_in: StandIn) -> FastAPI:
                 part: (value.filename, await value.read()) if isinstance(value, UploadFile) else (None, value.encode())
                 for part, value in form.items()
             }
-        delay_s = stand_in.delay_s  # before the test knows that the question came, and changes it
+        answering = stand_in.answering  # before the test knows that the question came, and takes another
         stand_in.received.append((str(request.url).removeprefix(stand_in.url), parts))
-        await asyncio.sleep(delay_s)
+        await asyncio.to_thread(answering.wait)
+        stand_in.answered += 1
         if stand_in.fail:
             return sent(stand_in.fail)
         described = next(each for each in stand_in.models if each["name"] == name)
@@ -282,13 +292,14 @@ def running() -> Iterator[StandIn]:
         try:
             yield stand_in
         finally:
+            stand_in.answering.set()
             server.should_exit = True
-            thread.join(timeout=10)
+            thread.join()
             with suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server() -> Iterator[StandIn]:
     with running() as started:
         yield started

@@ -44,11 +44,11 @@ def choose(page: Page, model: str, values: Mapping[str, Sent], name: str = "pict
             page.set_input_files(field, {"name": name, "mimeType": "image/png", "buffer": value})
 
 
-def ask(page: Page, model: str, values: Mapping[str, Sent], timeout_s: float = 30.0) -> None:
+def ask(page: Page, model: str, values: Mapping[str, Sent]) -> None:
     """Until an answer or a sentence is there."""
     choose(page, model, values)
     page.click("#ask")
-    page.wait_for_selector(f"{ANSWER}, {FAILED}", timeout=1000 * timeout_s)
+    page.wait_for_selector(f"{ANSWER}, {FAILED}")
 
 
 def check_answer(page: Page, described: Mapping[str, Any], sent: Sequence[str]) -> None:

@@ -30,28 +30,38 @@ def _trivy() -> str:
     return str(program)
 
 
-def findings(renderings: Mapping[str, list[dict]], folder: Path, excused: Path = EXCUSED) -> list[str]:
-    """What it says against these manifests, all in one run: it needs seconds to read its own rules.
+def findings(renderings: Mapping[str, list[dict]], folder: Path) -> dict[str, list[str]]:
+    """What it says against these manifests, by file: all in one run, since it needs seconds to read its own rules.
 
     Args:
         renderings: manifests of kinds that Kubernetes itself knows, by a name for each set of them.
         folder: to write them to, each into a file of its own, so that an excuse is one object's.
-        excused: its ignore file.
     """
     files = set()
     for name, documents in renderings.items():
         (folder / "manifests" / name).mkdir(parents=True)
         for document in documents:
             file = f"{name}/{document['kind']}-{document['metadata']['name']}.yaml"
-            (folder / "manifests" / file).write_text(yaml.safe_dump(document), "utf-8")
+            (folder / "manifests" / file).write_text(yaml.dump(document, Dumper=yaml.CSafeDumper), "utf-8")
             files.add(file)
     command = [_trivy(), "--cache-dir", str(folder / "cache"), "config", "--skip-check-update", "--format", "json"]
-    command += ["--severity", ABOVE_LOW, "--ignorefile", str(excused), str(folder / "manifests")]
+    command += ["--severity", ABOVE_LOW, str(folder / "manifests")]
     told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     results = [result for result in told["Results"] if result["Class"] == "config"]
     assert {result["Target"] for result in results} == files
-    return [
-        f"{result['Target']}: {one['ID']} {one['Severity']}: {one['Message']}"
+    return {
+        result["Target"]: [f"{one['ID']} {one['Severity']}: {one['Message']}" for one in result["Misconfigurations"]]
         for result in results
-        for one in result.get("Misconfigurations", ())
-    ]
+        if result.get("Misconfigurations")
+    }
+
+
+def excuses() -> dict[str, set[str]]:
+    """Codes that need not be heard, by file; each has its reason."""
+    listed = yaml.safe_load(EXCUSED.read_text("utf-8"))["misconfigurations"]
+    assert all(one["statement"] for one in listed)
+    found: dict[str, set[str]] = {}
+    for one in listed:
+        for path in one["paths"]:
+            found.setdefault(path, set()).add(one["id"])
+    return found

@@ -1,4 +1,4 @@
-"""The live Tritons that tests share, one of each for a run: of tiny networks, and of real ones to judge accuracy."""
+"""The live servers that tests share, one of each for a run: tiny networks, real ones to judge accuracy, a gateway."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.gateway_process import Running, gateway
 from tests.support.live import Live, serving
 from tests.support.repositories import copy_repository
 
@@ -16,7 +17,7 @@ WITHOUT_REPORT = "chest_xray_bare"
 
 @pytest.fixture(scope="session")
 def triton(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """All nine models as tiny networks, and one ensemble once more without its report step."""
+    """All nine models as tiny networks in FP32, and one ensemble once more without its report step."""
     folder = copy_repository(tiny_repository, tmp_path_factory.mktemp("triton") / "model_repository")
     bare = folder / WITHOUT_REPORT
     (bare / "1").mkdir(parents=True)
@@ -25,7 +26,7 @@ def triton(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     text = re.sub(r'(?ms)^    output_map \{\n      key: "summary".*?^    \}\n', "", text)
     text = re.sub(r'(?ms)^output \{\n  name: "report".*?^\}\n', "", text).replace('label_filename: "labels.txt"', "")
     (bare / "config.pbtxt").write_text(text)
-    with serving(folder, folder.parent) as live:
+    with serving(folder, folder.parent, PROFILE="") as live:
         yield live
 
 
@@ -41,3 +42,10 @@ def triton_real_fp32(repository: Path, tmp_path_factory: pytest.TempPathFactory)
     """The real networks in config.pbtxt of every model: FP32 on onnxruntime's CPU provider."""
     with serving(repository, tmp_path_factory.mktemp("triton_real_fp32"), PROFILE="") as live:
         yield live
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(triton: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A gateway with its default settings before `triton`. What it counts and records, all tests add to."""
+    with gateway(triton.grpc_url, tmp_path_factory.mktemp("gateway")) as running:
+        yield running

@@ -44,4 +44,4 @@ def triton() -> None:
     pytest.fail("a unit test starts no server; move it to tests/process")
 
 
-triton_real = triton_real_fp32 = triton
+triton_real = triton_real_fp32 = shared_gateway = triton

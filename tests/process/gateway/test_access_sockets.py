@@ -8,6 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,8 +18,11 @@ from gateway.access import AccessSettings, connections
 from gateway.access.bodies import BodyLimits
 from gateway.access.connections import BoundedHead
 from gateway.access.middleware import AccessMiddleware
-from tests.support.access_app import SECRET, Door, answered_without_a_key, documented, door, key, serving
+from gateway.app import create_app
+from gateway.settings import Settings
+from tests.support.access_app import SECRET, Door, answered_without_a_key, documented, door, key, serving, sha256
 from tests.support.clock import until
+from tests.support.gateway_app import film_server
 
 LIMIT, PATIENCE_S, CLIENTS = 100_000, 120, 50
 RIGHT = {"X-API-Key": SECRET}
@@ -169,3 +173,68 @@ def test_clients_that_go_away_give_back_their_places() -> None:
             until(lambda: not under_way(), "its place")
         assert asyncio.run(flood(url, "/wait"))[200] >= 3
     assert behind.inner.state.most == 3
+
+
+# ── before the whole application ───────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def whole(folder: Path, **access: str) -> Iterator[str]:
+    """The URL of a gateway before a server in memory."""
+    settings = Settings(audit=f"sqlite:///{folder}/audit.sqlite3")
+    transports = {settings.server: film_server().asynchronous()}
+    with serving(
+        create_app(settings, AccessSettings.from_environment(access), transports=transports), http=BoundedHead
+    ) as url:
+        yield url
+
+
+@pytest.mark.parametrize("path", ["/page/../predict/film", "/page/%2e%2e/predict/film", "/page/../metrics"])
+def test_a_way_round_is_refused(tmp_path: Path, path: str) -> None:
+    end = "Host: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    with whole(tmp_path, GATEWAY_KEYS=f"ward:{sha256(SECRET)}") as url:
+        for method, statuses in (("GET", (b"401", b"404")), ("POST", (b"401",))):
+            with opened(url) as connection:
+                connection.sendall(f"{method} {path} HTTP/1.1\r\n{end}".encode())
+                assert to_the_end(connection).split()[1] in statuses
+
+
+def test_bodies_are_bounded_before_they_are_read(tmp_path: Path) -> None:
+    start = b"POST /predict/film HTTP/1.1\r\nHost: x\r\n"
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n200\r\n%s\r\n200\r\n%s\r\n" % (bytes(0x200), bytes(0x200))
+    with whole(tmp_path, GATEWAY_MAX_BODY_BYTES="1000") as url:
+        for rest in (b"Content-Length: 1001\r\n\r\n", chunked):
+            with opened(url) as connection:
+                connection.sendall(start + rest)
+                assert refused(connection) == (413, "too_large")
+        with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+            assert client.post("/predict/film", content=b"x" * 1000).status_code == 200
+            form = {"file": ("x", b"x" * 1000)}
+            assert client.post("/predict/film", files=form).json()["code"] == "too_large"
+
+
+def test_a_body_that_trickles_ends(tmp_path: Path) -> None:
+    with whole(tmp_path, GATEWAY_MAX_BODY_S="1") as url, opened(url) as connection:
+        connection.sendall(b"POST /predict/film HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\nx")
+        assert refused(connection) == (408, "too_slow")
+
+
+def test_concurrency_holds(tmp_path: Path) -> None:
+    """Bodies that are not finished hold their places."""
+    request = head("Content-Length: 105").replace(b"/predict/m", b"/predict/film") + b"x" * 100
+    keys = {"GATEWAY_KEYS": f"ward:{sha256(SECRET)}", "GATEWAY_CONCURRENCY": "3"}
+    keys["GATEWAY_MIN_BODY_BYTES_PER_S"] = "1"  # a byte earns a second
+    with whole(tmp_path, **keys) as url, httpx.Client(base_url=url, headers=RIGHT, timeout=PATIENCE_S) as client:
+
+        def status() -> int:
+            return client.post("/predict/film", content=b"x").status_code
+
+        with opened(url) as one, opened(url) as two:
+            with opened(url) as three:
+                for connection in (one, two, three):
+                    connection.sendall(request)
+                until(lambda: status() == 429, "three under way")
+            until(lambda: status() == 200, "the place of one that went away")
+            for connection in (one, two):
+                connection.sendall(b"xxxxx")
+                assert b" 200 " in connection.recv(65536).split(b"\r\n")[0]

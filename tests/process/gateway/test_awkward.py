@@ -5,23 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from preprocess.rejection import Reason
-from tests.support.gateway_process import Running, gateway
-from tests.support.live import Live
+from tests.support.gateway_process import Running
 from tests.support.samples import SampleData
 
 REASONS = {str(reason.value) for reason in Reason}
-
-
-@pytest.fixture(scope="module")
-def door(triton: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with gateway(triton.grpc_url, tmp_path_factory.mktemp("gateway")) as running:
-        yield running
 
 
 def _is_problem(answer: httpx.Response) -> bool:
@@ -35,10 +27,10 @@ def _is_problem(answer: httpx.Response) -> bool:
     )
 
 
-def test_every_awkward_file(door: Running, sample_data: SampleData) -> None:
+def test_every_awkward_file(shared_gateway: Running, sample_data: SampleData) -> None:
     folder = sample_data.folder / "data" / "awkward"
     rows = list(csv.DictReader(io.StringIO((folder / "expect.csv").read_text("utf-8"), newline="")))
-    with door.client() as client:
+    with shared_gateway.client() as client:
         for row in rows:
             content = (folder / row["file"]).read_bytes()
             answer = client.post("/predict/skin_lesion", files={"file": (row["file"], content)})
@@ -49,12 +41,12 @@ def test_every_awkward_file(door: Running, sample_data: SampleData) -> None:
     assert len(rows) > 30
 
 
-def test_every_awkward_smiles(door: Running, sample_data: SampleData) -> None:
+def test_every_awkward_smiles(shared_gateway: Running, sample_data: SampleData) -> None:
     folder = sample_data.folder / "data" / "awkward"
     texts = [
         row["smiles"] for row in csv.DictReader(io.StringIO((folder / "smiles.csv").read_text("utf-8"), newline=""))
     ]
-    with door.client() as client:
+    with shared_gateway.client() as client:
         for text in texts:
             answer = client.post("/predict/solubility", json={"smiles": text})
             assert answer.status_code == 200 or _is_problem(answer), (text, answer.text)
@@ -62,10 +54,10 @@ def test_every_awkward_smiles(door: Running, sample_data: SampleData) -> None:
                 assert text not in answer.text
 
 
-def test_a_batch_isolates_what_fails(door: Running, sample_data: SampleData) -> None:
+def test_a_batch_isolates_what_fails(shared_gateway: Running, sample_data: SampleData) -> None:
     films = [file.path for file in sample_data.files("cxr")[:3]]
     contents = [films[0].read_bytes(), b"no film", films[1].read_bytes()[:-500], films[2].read_bytes()]
-    with door.client() as client:
+    with shared_gateway.client() as client:
         found = client.post(
             "/predict/chest_xray/batch", files=[("file", ("x.png", content)) for content in contents]
         ).json()["results"]
@@ -92,18 +84,18 @@ def test_a_batch_isolates_what_fails(door: Running, sample_data: SampleData) -> 
         ({"content": b"GIF89a"}, 422, None),
     ],
 )
-def test_malformed_requests(door: Running, arguments: dict, status: int, code: str | None) -> None:
+def test_malformed_requests(shared_gateway: Running, arguments: dict, status: int, code: str | None) -> None:
     if arguments.get("json") == "\ud800":
         arguments = {"content": json.dumps("\ud800"), "headers": {"content-type": "application/json"}}
-    with door.client() as client:
+    with shared_gateway.client() as client:
         answer = client.post("/predict/chest_xray", **arguments)
     assert answer.status_code == status, answer.text
     assert _is_problem(answer)
     assert code in (None, answer.json()["code"])
 
 
-def test_unknown_things(door: Running) -> None:
-    with door.client() as client:
+def test_unknown_things(shared_gateway: Running) -> None:
+    with shared_gateway.client() as client:
         assert client.post("/predict/no_such_model", json={}).status_code == 404
         assert client.get("/predict/chest_xray").status_code == 405
         assert client.get("/nowhere").json()["code"] == "not_found"

@@ -11,22 +11,15 @@ import pytest
 
 from gateway import examples
 from tests.support.checkout import ROOT
-from tests.support.gateway_process import Running, gateway
-from tests.support.live import Live
+from tests.support.gateway_process import Running
 
 FILM = (ROOT / "examples" / "phantom.png").read_bytes()
 NO_BODY = {204}
 
 
 @pytest.fixture(scope="module")
-def door(triton: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with gateway(triton.grpc_url, tmp_path_factory.mktemp("gateway")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def document(door: Running) -> dict[str, Any]:
-    return httpx.get(f"{door.url}/openapi.json").json()
+def document(shared_gateway: Running) -> dict[str, Any]:
+    return httpx.get(f"{shared_gateway.url}/openapi.json", timeout=120).json()
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -93,9 +86,9 @@ def _same_shape(shown: Any, real: Any, where: str) -> None:
         assert numbers or None in (shown, real) or type(shown) is type(real), (where, shown, real)
 
 
-def test_examples_are_like_what_is_answered(door: Running, document: dict[str, Any]) -> None:
+def test_examples_are_like_what_is_answered(shared_gateway: Running, document: dict[str, Any]) -> None:
     film = {"files": {"file": ("x.png", FILM)}}
-    with door.client() as client:
+    with shared_gateway.client() as client:
         calls = {
             f"/predict/{examples.MODEL}": (examples.ANSWER, {"json": examples.SMILES}),
             f"/predict/{examples.MODEL}/batch": (examples.RESULTS, {"json": examples.ITEMS}),

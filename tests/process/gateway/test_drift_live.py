@@ -8,7 +8,6 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import msgspec
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from export.samples import picture
 from medserve import Client
 from report.card import FILENAME, Card
 from report.comparison import PictureSet
-from tests.support.gateway_process import gateway
+from tests.support.gateway_app import gateway_app
 from tests.support.live import Live, serving
 from tests.support.repositories import copy_repository, replace_file
 from tests.support.samples import SampleData
@@ -68,7 +67,7 @@ def server(
 def _asked(server: Live, folder: Path, films: list[Path], change: Picture) -> int | None:
     """After how many requests there was an alert; None: not within WITHIN."""
     chance = random.Random(11)
-    with gateway(server.grpc_url, folder) as door, door.client() as client:
+    with gateway_app(folder, GATEWAY_SERVER=server.grpc_url, GATEWAY_TIMEOUT_S="120") as client:
         for number in range(LOOKS, WITHIN + 1, LOOKS):
             sent = [("file", ("x.png", _png(chance.choice(films), change))) for _ in range(LOOKS)]
             results = client.post(f"/predict/{MODEL}/batch", files=sent).raise_for_status().json()["results"]
@@ -134,7 +133,7 @@ def test_molecules_are_compared_with_the_table_that_was_learnt(
     heavy = [row["smiles"] for row in rows if float(row["Molecular Weight"]) > 300]
     chance = random.Random(3)
     for kind, smiles, alert in (("ordinary", ordinary, False), ("heavy", heavy, True)):
-        with gateway(triton.grpc_url, tmp_path / kind) as door, door.client() as client:
+        with gateway_app(tmp_path / kind, GATEWAY_SERVER=triton.grpc_url, GATEWAY_TIMEOUT_S="120") as client:
             for _ in range(WITHIN // LOOKS):
                 sent = {"items": chance.sample(smiles, LOOKS)}
                 client.post("/predict/solubility/batch", json=sent).raise_for_status()
@@ -144,9 +143,9 @@ def test_molecules_are_compared_with_the_table_that_was_learnt(
 
 
 def test_a_model_without_a_reference_says_so(triton: Live, tmp_path: Path) -> None:
-    with gateway(triton.grpc_url, tmp_path) as door:
-        httpx.post(f"{door.url}/predict/{MODEL}", files={"file": ("x.png", picture(1))}).raise_for_status()
-        found = httpx.get(f"{door.url}/drift").json()["models"][MODEL]
+    with gateway_app(tmp_path, GATEWAY_SERVER=triton.grpc_url, GATEWAY_TIMEOUT_S="120") as client:
+        client.post(f"/predict/{MODEL}", files={"file": ("x.png", picture(1))}).raise_for_status()
+        found = client.get("/drift").json()["models"][MODEL]
     assert found["reference"] is None
     assert not found["alert"]
     assert found["notes"]

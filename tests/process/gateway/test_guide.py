@@ -7,15 +7,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from gateway.versions import read_routes
 from tests.support.checkout import ROOT
-from tests.support.gateway_process import Running, gateway
-from tests.support.live import Live
+from tests.support.gateway_process import Running
 
 TEXT = (ROOT / "docs" / "gateway.md").read_text("utf-8")
 BIN = Path(sys.executable).parent
@@ -25,17 +21,14 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"(?ms)^```{language}\n(.*?)^```", TEXT)
 
 
-@pytest.fixture(scope="module")
-def door(triton: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with gateway(triton.grpc_url, tmp_path_factory.mktemp("gateway")) as running:
-        yield running
-
-
-def test_its_calls_answer(door: Running) -> None:
+def test_its_calls_answer(shared_gateway: Running) -> None:
     (block,) = (block for block in _blocks("bash") if "curl" in block)
     for line in block.strip().splitlines():
         said = subprocess.run(
-            ["bash", "-euc", line.replace("http://127.0.0.1:8080", door.url)], cwd=ROOT, capture_output=True, text=True
+            ["bash", "-euc", line.replace("http://127.0.0.1:8080", shared_gateway.url)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
         )
         assert json.loads(said.stdout)["prediction_id"], line
 
@@ -52,7 +45,7 @@ def test_its_routes_and_its_keys_can_be_meant(tmp_path: Path) -> None:
     assert said.returncode == 0, said.stderr
 
 
-def test_its_commands_are_there(door: Running, tmp_path: Path) -> None:
+def test_its_commands_are_there(shared_gateway: Running, tmp_path: Path) -> None:
     commands = [
         line.split("#")[0].split()
         for block in _blocks("bash")
@@ -60,15 +53,16 @@ def test_its_commands_are_there(door: Running, tmp_path: Path) -> None:
         if line.startswith("medserve")
     ]
     assert len(commands) == 4
-    environment = os.environ | {"AUDIT_URL": f"sqlite:///{door.folder}/audit.sqlite3"}
+    environment = os.environ | {"AUDIT_URL": f"sqlite:///{shared_gateway.folder}/audit.sqlite3"}
     for command in commands:
-        given = [one.replace("http://127.0.0.1:8080", door.url) for one in command]
+        given = [one.replace("http://127.0.0.1:8080", shared_gateway.url) for one in command]
         if "--expect-head" in given:  # the example's own head
             given = given[: given.index("--expect-head")]
         said = subprocess.run(
             [BIN / given[0], *given[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True
         )
-        assert said.returncode == 0, (command, said.stdout, said.stderr)
+        drift = command[1:3] == ["drift", "report"]  # it ends with 1 where there is drift, as other tests may have made
+        assert said.returncode in ((0, 1) if drift else (0,)), (command, said.stdout, said.stderr)
 
 
 def test_each_variable_is_read_somewhere() -> None:

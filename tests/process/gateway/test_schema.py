@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import hypothesis
-import pytest
 import schemathesis
 from hypothesis import strategies
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.support.checkout import ROOT
-from tests.support.gateway_process import Running, gateway
-from tests.support.live import Live
+from tests.support.gateway_process import Running
 
 CASES = 2000
 TAKE_BODIES = 6  # operations, at least: the others soon have no other request
 MODELS = ("solubility", "chest_xray", "chest-xray", "brain_fusion", "no_such_model", "drug-properties")
 FILM = (ROOT / "examples" / "phantom.png").read_bytes()
 MOLECULES = ("CCO", "c1ccccc1", "not a molecule", "")
-
-
-@pytest.fixture(scope="module")
-def door(triton: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with gateway(triton.grpc_url, tmp_path_factory.mktemp("gateway")) as running:
-        yield running
 
 
 def _tried(operation, url: str, statuses: Counter[int]) -> Callable[[], None]:
@@ -50,8 +42,8 @@ def _tried(operation, url: str, statuses: Counter[int]) -> Callable[[], None]:
     return one
 
 
-def test_no_request_breaks_it_or_the_document(door: Running) -> None:
-    schema = schemathesis.openapi.from_url(f"{door.url}/openapi.json")
+def test_no_request_breaks_it_or_the_document(shared_gateway: Running) -> None:
+    schema = schemathesis.openapi.from_url(f"{shared_gateway.url}/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) >= 11
     statuses = Counter[int]()
@@ -61,7 +53,7 @@ def test_no_request_breaks_it_or_the_document(door: Running) -> None:
     )  # fmt: skip
     failures = []
     for operation in operations:
-        one = settings(hypothesis.given(data=strategies.data())(_tried(operation, door.url, statuses)))
+        one = settings(hypothesis.given(data=strategies.data())(_tried(operation, shared_gateway.url, statuses)))
         try:
             one()
         except Exception as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,11 +53,16 @@ class Starting:
         (found,) = [child for child in psutil.Process(self.live.process.pid).children() if "triton" in child.name()]
         return found
 
+    def workers(self) -> list[int]:
+        return [child.pid for child in self.triton().children()]
+
 
 @contextmanager
 def _starting(repository: Path, folder: Path, published: tuple[str, ...] = ()) -> Iterator[Starting]:
     """A launcher of FIRST and SECOND, of which `published` have files already."""
     target = copy_repository(repository, folder / "repository")
+    for bytecode in target.rglob("__pycache__"):  # as in a fresh clone: what is written later counts as a change
+        shutil.rmtree(bytecode)
     waiting = [model for model in (FIRST, SECOND) if model not in published]
     for model in waiting:
         for file in (target / f"{model}_net" / "1").iterdir():
@@ -99,7 +105,7 @@ def starting(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_models_answer_one_by_one_and_ready_waits_for_all(starting: Starting) -> None:
-    live = starting.live
+    live, triton, workers = starting.live, starting.triton().pid, starting.workers()
     starting.publish(FIRST)
     assert live.generate(FIRST, smiles="CCO").status == 200
     with Client(live.grpc_url) as client:
@@ -111,6 +117,9 @@ def test_models_answer_one_by_one_and_ready_waits_for_all(starting: Starting) ->
     assert ready.json()["models"][FIRST]
     assert not ready.json()["models"][SECOND]
     assert "READY  http" not in live.text()
+    assert starting.triton().pid == triton
+    assert len(set(starting.workers()) - set(workers)) == 1  # the network's: no step was started again
+    assert set(workers) < set(starting.workers())
 
     starting.publish(SECOND)
     live.wait_for("READY  http")

@@ -25,6 +25,12 @@ SAMPLES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """Whichever tests ran before."""
+    RANDOM.bit_generator.state = np.random.default_rng(9).bit_generator.state
+
+
 def of(values: np.ndarray) -> Distribution:
     return Distribution(np.array(quantiles(values)))
 
@@ -85,21 +91,24 @@ def test_psi_of_an_empty_and_of_an_unseen_bin_is_finite():
 @pytest.mark.parametrize(("items", "size"), [(20, 30), (80, 60), (400, 200), (5000, 200)])
 @pytest.mark.parametrize("name", ["normal", "counts", "mostly zero"])
 def test_chance_exceeds_seldom(name: str, items: int, size: int):
-    """Of 2,000 windows without drift, at a chance of 1 %: 20 are expected, and ties make it fewer."""
+    """Of 1,000 windows without drift, at a chance of 1 %: 10 are expected, and ties make it fewer.
+
+    At a chance of 4 % this would pass in one run of 150.
+    """
     draw = {
         "normal": lambda n: RANDOM.normal(0, 1, n),
         "counts": lambda n: RANDOM.poisson(2, n).astype(float),
         "mostly zero": lambda n: np.where(RANDOM.random(n) < 0.9, 0.0, RANDOM.random(n)),
     }[name]
     ks = psi = 0
-    for _ in range(200):
+    for _ in range(100):
         reference = of(draw(items))
         for _ in range(10):
             found = distance.of_values(draw(size), size, reference, items, 0.01)
             ks += found.ks > found.ks_chance
             psi += found.psi > found.psi_chance
-    assert ks <= 50
-    assert psi <= 50
+    assert ks <= 25
+    assert psi <= 25
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,15 @@ def pools(sample_data: SampleData) -> Pools:
     rows = [measured(file.path, inverted, cropped, enlarged) for file in files]
     films, *changed = (list(column) for column in zip(*rows, strict=True))
     kinds = dict(zip(("inverted", "cropped", "enlarged"), changed, strict=True))
-    kinds["dermoscopy"] = [measured(file.path)[0] for file in sample_data.files("derm")]
+    kinds["dermoscopy"] = [measured(file.path)[0] for file in sample_data.files("derm")[::2]]
     return Pools(films, kinds, [file.label for file in files])
 
 
 def test_films_raise_nothing(pools: Pools):
-    """Streams of 600 films drawn with replacement, from the half that the reference was not made of."""
+    """Streams of 600 films drawn with replacement, from the half that the reference was not made of.
+
+    Were one stream in ten to raise an alert, 60 of them would pass in one run of seventy.
+    """
     alerts = [split for split in range(3 * SPLITS) if Half(pools, split).send(600)]
     assert len(alerts) <= 1, alerts
 

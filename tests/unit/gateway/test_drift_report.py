@@ -11,10 +11,17 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway.drift import commands
+from gateway.drift import Monitor, commands
 from gateway.drift.commands import DRIFT, NO_DRIFT, NOT_TRIED, app
-from tests.unit.gateway.test_drift_monitor import case, item, observation, watching
+from tests.unit.gateway.test_drift_monitor import (  # noqa: F401  `same_draws` is a fixture
+    case,
+    item,
+    observation,
+    same_draws,
+    watching,
+)
 
+EMPTY = json.dumps(Monitor().state()).encode()
 EVIL = "<script>alert(1)</script>|[x](http://evil)"
 
 
@@ -85,7 +92,7 @@ def test_a_gateway_that_nobody_has_asked_yet(gateway: Gateway, tmp_path: Path):
 
 
 def test_the_key_is_sent_and_told_nobody(gateway: Gateway, tmp_path: Path):
-    gateway.body = answered(drifted=False)
+    gateway.body = EMPTY
     (tmp_path / "key").write_text("mk_secret\n")
     result = reported(gateway.url, tmp_path, "--key-file", str(tmp_path / "key"))
     assert gateway.headers[0]["authorization"] == "Bearer mk_secret"
@@ -126,7 +133,7 @@ def test_what_is_no_gateways_answer_ends_with_2(gateway: Gateway, tmp_path: Path
 
 
 def test_a_full_disk_and_a_file_in_the_way_end_with_2(gateway: Gateway, tmp_path: Path):
-    gateway.body = answered(drifted=True)
+    gateway.body = EMPTY
     (tmp_path / "file").write_text("")
     assert reported(gateway.url, tmp_path / "file").exit_code == NOT_TRIED
     (tmp_path / "full").mkdir()
