@@ -19,7 +19,7 @@ import pytest
 from benchmarks.ports import free_ports
 from export.samples import picture
 from medserve import Client
-from tests.conftest import copy_repository
+from tests.support.repositories import copy_repository
 from tests.serving.live import PORTS, ROOT, Live
 
 FIRST, SECOND = "solubility", "pneumonia_cnn"
