@@ -19,8 +19,9 @@ import pytest
 from benchmarks.ports import free_ports
 from export.samples import picture
 from medserve import Client
-from tests.conftest import copy_repository
-from tests.serving.live import PORTS, ROOT, Live
+from tests.support.checkout import ROOT
+from tests.support.live import PORTS, Live
+from tests.support.repositories import copy_repository
 
 FIRST, SECOND = "solubility", "pneumonia_cnn"
 STAND_IN = Path(__file__).with_name("publisher_stand_in.py")
