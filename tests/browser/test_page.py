@@ -57,18 +57,16 @@ def test_the_page_names_no_model(chromium: Browser, stand_in: StandIn):
         checks.check_answer(page, new, ["image"])
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["skin_lesion", "brain_fusion", "pneumonia", "pneumonia_cnn", "solubility"])
-def test_all_can_read_it(chromium: Browser, stand_in: StandIn, name: str, scheme: str):
-    with opened(chromium, stand_in.url, color_scheme=scheme, viewport=WIDE) as page:
+def test_all_can_read_it(chromium: Browser, stand_in: StandIn, name: str):
+    with opened(chromium, stand_in.url, viewport=WIDE) as page:
         ask(page, name)
         checks.check_accessible(page)
         checks.check_contrast(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_can_read_what_stands_there_before(chromium: Browser, stand_in: StandIn, scheme: str):
-    with opened(chromium, stand_in.url, color_scheme=scheme, viewport=PHONE) as page:
+def test_all_can_read_what_stands_there_before(chromium: Browser, stand_in: StandIn):
+    with opened(chromium, stand_in.url, viewport=PHONE) as page:
         page.wait_for_selector("#ask-form:not([hidden])")
         checks.check_accessible(page)
         stand_in.key = "a-key"

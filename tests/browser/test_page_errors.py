@@ -80,10 +80,9 @@ def described(name: str) -> dict[str, Any]:
     return next(each for each in MODELS if each["name"] == name)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_can_read_an_error(chromium: Browser, stand_in: StandIn, scheme: str):
+def test_all_can_read_an_error(chromium: Browser, stand_in: StandIn):
     stand_in.fail = problem(429, "too_many", "Slow down", "Ten a minute.", **{"Retry-After": "60"})
-    with opened(chromium, stand_in.url, color_scheme=scheme, viewport={"width": 360, "height": 740}) as page:
+    with opened(chromium, stand_in.url, viewport={"width": 360, "height": 740}) as page:
         checks.ask(page, "chest_xray", {"image": checks.picture()})
         checks.check_accessible(page)
         checks.check_fits(page)

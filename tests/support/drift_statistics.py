@@ -17,20 +17,24 @@ def statistics(picture: Image.Image, scale: float = 1.0) -> Statistics:
     """Of one picture that was `scale` times as wide."""
     plain = picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
     small = plain.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    grey, colours = np.asarray(small.convert("L"), np.float64), np.asarray(small.convert("RGB"), np.float64)
-    shares = np.bincount(grey.astype(np.uint8).ravel(), minlength=256) / grey.size
-    shares = shares[shares > 0]
+    grey = np.asarray(small.convert("L"))
+    red, green, blue = (np.asarray(plane) for plane in small.convert("RGB").split())
+    colour = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    counts = np.bincount(grey.ravel(), minlength=256)
+    shares, levels = counts / grey.size, np.arange(256)
+    brightness = float(shares @ levels)
     edge = SIDE // 10
-    outer = np.ones_like(grey, bool)
-    outer[edge:-edge, edge:-edge] = False
+    inner = grey[edge:-edge, edge:-edge]
+    outer = (int(grey.sum(dtype=np.int64)) - int(inner.sum(dtype=np.int64))) / (grey.size - inner.size)
+    seen = shares[shares > 0]
     return {
         "width": picture.width * scale,
         "height": picture.height * scale,
-        "brightness": float(grey.mean()),
-        "contrast": float(grey.std()),
-        "entropy": float(-(shares * np.log2(shares)).sum()),
-        "border": float(grey[outer].mean() - grey[~outer].mean()),
-        "colour": float((colours.max(axis=2) - colours.min(axis=2)).mean()),
+        "brightness": brightness,
+        "contrast": float(np.sqrt(shares @ (levels - brightness) ** 2)),
+        "entropy": float(-(seen * np.log2(seen)).sum()),
+        "border": float(outer - inner.mean()),
+        "colour": float(colour.mean()),
     }
 
 

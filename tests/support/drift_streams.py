@@ -56,7 +56,7 @@ class Half:
             if kind and self._random.random() < share:
                 self._observe(self._drawn(kind), "")
             else:
-                film = int(self._random.choice(self._streamed))
+                film = self._streamed[self._random.integers(len(self._streamed))]
                 self._observe(self._pools.films[film], self._pools.classes[film])
             if sent % 10 == 0 and self.monitor.alert(MODEL):
                 return sent
@@ -65,7 +65,8 @@ class Half:
     def _drawn(self, kind: str) -> Statistics:
         pool = self._pools.changed[kind]
         same_films = len(pool) == len(self._pools.films) and kind != "dermoscopy"
-        return pool[int(self._random.choice(self._streamed if same_films else len(pool)))]
+        places = self._streamed if same_films else range(len(pool))
+        return pool[places[self._random.integers(len(places))]]
 
     def _observe(self, statistics: Statistics, label: str) -> None:
         observed = Observation(model=MODEL, version="1", statistics=statistics, figures={}, label=label)

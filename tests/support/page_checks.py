@@ -108,14 +108,26 @@ def open_all(page: Page) -> None:
 
 
 def check_accessible(page: Page) -> None:
-    """axe finds nothing: names, roles, landmarks, and the contrast of every text on plain ground."""
+    """axe finds nothing: names, roles, landmarks, and the contrast of every text on plain ground, by day and by night.
+
+    Only contrast depends on the colour scheme.
+    """
     open_all(page)
-    found = Axe().run(page, options=AXE)
-    assert found.violations_count == 0, found.generate_report()
+    for scheme, options in (("light", AXE), ("dark", {"runOnly": {"type": "rule", "values": ["color-contrast"]}})):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        found = Axe().run(page, options=options)
+        assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
+        assert found.response["passes"], scheme
 
 
 def check_contrast(page: Page) -> None:
     """Text that lies on stripes, which axe passes over, and edges of what is operated, of which it knows nothing."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        _check_contrast(page)
+
+
+def _check_contrast(page: Page) -> None:
     colours = page.evaluate(
         """(names) => {
           const style = getComputedStyle(document.documentElement);

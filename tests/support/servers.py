@@ -46,6 +46,9 @@ def triton_real_fp32(repository: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def shared_gateway(triton: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A gateway with its default settings before `triton`. What it counts and records, all tests add to."""
-    with gateway(triton.grpc_url, tmp_path_factory.mktemp("gateway")) as running:
+    """A gateway with its default settings before `triton`, but for a time-out that only ends a hang.
+
+    What it counts and records, all tests add to.
+    """
+    with gateway(triton.grpc_url, tmp_path_factory.mktemp("gateway"), GATEWAY_TIMEOUT_S="120") as running:
         yield running

@@ -125,7 +125,7 @@ def test_a_server_that_hangs_is_an_error_while_it_hangs(postgresql: Server, stor
 def test_a_head_that_another_holds_is_an_error(postgresql: Server) -> None:
     url = postgresql.database()
     store, other = open_store(url, key=KEY, timeout_s=1.0), open_store(url, key=KEY)
-    store.create()
+    other.create()
     with other.transaction() as connection:
         other.head(connection, lock=True)
         with pytest.raises(LogUnavailable, match="timeout"):
