@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -44,9 +44,21 @@ class Crowd:
         slo: the one that is run.
         url: of the server.
         data: the sample data, if it is at hand.
+        clock: never goes back, in seconds.
+        sleep: waits so many seconds of that clock, in the event loop.
     """
 
-    def __init__(self, campaign: Campaign, slo: Slo, url: str, data: Path | None) -> None:
+    def __init__(
+        self,
+        campaign: Campaign,
+        slo: Slo,
+        url: str,
+        data: Path | None,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._clock, self._sleep = clock, sleep
         self.slo, self.campaign = slo, campaign
         self.timeout_s = slo.timeout_s or TIMEOUT_S
         self.recorder = Recorder(campaign.warm(slo))
@@ -55,7 +67,7 @@ class Crowd:
         self._counts = Counter[str]()
         self._random = random.Random(time.time_ns())  # noqa: S311
         self._planned_s = sum(seconds for seconds, _ in campaign.phases(slo))
-        self._started, self._until = time.perf_counter(), 0.0
+        self._started, self._until = self._clock(), 0.0
         self._cpu_s: float | None = None  # while it is measured
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True, name="callers").start()
@@ -79,7 +91,7 @@ class Crowd:
             self.recorder.clear()
             self._counts.clear()
             self._caller.compared = 0
-            self._started = time.perf_counter()
+            self._started = self._clock()
             self._loop.call_later(warm_s, measure)
             self._loop.call_later(self._planned_s, end)
 
@@ -152,11 +164,11 @@ class Crowd:
         """Calls by Poisson's law, whatever became of those before: an open loop. Many such callers are one, of their
         rates' sum."""
         mean_s = self.slo.users / (self.slo.per_second or 1)
-        due = time.perf_counter() + self._random.expovariate(1 / mean_s)
+        due = self._clock() + self._random.expovariate(1 / mean_s)
         under_way: set[asyncio.Task[None]] = set()
         while not stopped.is_set():
-            await asyncio.sleep(min(max(0.0, due - time.perf_counter()), STOP_S))
-            if (late := time.perf_counter() - due) >= 0:
+            await self._sleep(min(max(0.0, due - self._clock()), STOP_S))
+            if (late := self._clock() - due) >= 0:
                 if not (self.slo.one_each and under_way):
                     under_way.add(task := asyncio.create_task(self._one(late)))
                     task.add_done_callback(under_way.discard)
@@ -171,7 +183,7 @@ class Crowd:
         """
         (model,) = self._random.choices(list(self.slo.models), list(self.slo.models.values()))
         place = self._random.randrange(len(self._items[model]))
-        begun = time.perf_counter() - waited_s
+        begun = self._clock() - waited_s
         failure: Exception | None = None
         self._counts["begun"] += 1
         self._counts["offered"] += self.campaign.warm(self.slo) <= self._now_s < self._planned_s
@@ -179,7 +191,7 @@ class Crowd:
             latency = await self._caller.call(model, place) + waited_s
             self.recorder.answer(model, self._now_s, latency)
         except (MedServeError, WrongAnswer) as exc:
-            latency, failure = time.perf_counter() - begun, exc
+            latency, failure = self._clock() - begun, exc
             if isinstance(exc, Overloaded) and self.slo.may_refuse:  # its queues shed it; nobody there is no refusal
                 self.recorder.refusal(self._now_s, latency)
             else:
@@ -189,7 +201,7 @@ class Crowd:
 
     @property
     def _now_s(self) -> float:
-        return time.perf_counter() - self._started
+        return self._clock() - self._started
 
     async def _made(self, url: str) -> Caller:
         return Caller(url, self.slo.send, self.timeout_s, self.slo.batch)

@@ -45,7 +45,13 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def closed_loop(
-    ask: Ask, expected: Mapping[bytes, Sequence[float]], tolerance: float, users: int, warm_s: float, seconds: float
+    ask: Ask,
+    expected: Mapping[bytes, Sequence[float]],
+    tolerance: float,
+    users: int,
+    warm_s: float,
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Loop:
     """Each caller asks again as soon as it is answered.
 
@@ -55,15 +61,16 @@ async def closed_loop(
         tolerance: of each probability.
         users: callers.
         warm_s, seconds: that are not measured, and that calls are begun in.
+        clock: never goes back, in seconds.
     """
     latencies, failed, ended = histogram(), Counter[str](), 0
     pictures = list(expected)
-    start = last = time.perf_counter() + warm_s
+    start = last = clock() + warm_s
 
     async def caller(number: int) -> None:
         nonlocal ended, last
         turn = number
-        while (began := time.perf_counter()) < start + seconds:
+        while (began := clock()) < start + seconds:
             picture = pictures[turn % len(pictures)]
             turn += 1
             try:
@@ -73,7 +80,7 @@ async def closed_loop(
                 complaint = "" if right else "a wrong answer"
             except (MedServeError, aiohttp.ClientError, TimeoutError, ValueError, KeyError) as exc:
                 complaint = f"{type(exc).__name__}: {exc}"[:200]
-            now = time.perf_counter()
+            now = clock()
             ended += 1
             if complaint:
                 failed[complaint] += 1

@@ -20,7 +20,7 @@ from benchmarks.ports import free_ports
 from server.asking import get
 from tests.support.chart import rendered
 
-READY_S = 20
+READY_S = 120
 HOST = "127.0.0.1"
 
 
@@ -51,11 +51,11 @@ class Proxy:
         return (self.folder / "envoy.log").read_text()
 
     def ready(self) -> bool:
-        return get(HOST, self.health, "/ready", 1)[0] == 200
+        return get(HOST, self.health, "/ready", 30)[0] == 200
 
     def told(self, counter: str) -> int:
         """One of its own numbers."""
-        _, text = get(HOST, self.admin, f"/stats?filter=^{counter}$", 5)
+        _, text = get(HOST, self.admin, f"/stats?filter=^{counter}$", 30)
         name, _, value = text.decode().strip().partition(": ")
         assert name == counter, text
         return int(value)
@@ -131,7 +131,7 @@ def proxied(
         yield proxy
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _endpoint(server: Upstream, port_name: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def standing(name: str, folder: Path) -> Iterator[Stand]:
         command = [sys.executable, "-m", __spec__.name, name, str(port), str(health)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=output)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while get("127.0.0.1", health, "/ready", 1)[0] != 200:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -3,67 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from benchmarks.load.recorder import Latency
 from benchmarks.peers.loop import Loop, closed_loop
 from benchmarks.peers.report import Service, Turn, missed, table
+from tests.support.clock import Clock
 
 EXPECTED = {b"a": [0.1, 0.9], b"b": [0.8, 0.2]}
 
 
-async def _right(picture: bytes) -> Sequence[float]:
-    await asyncio.sleep(0.01)
-    return EXPECTED[picture]
+USERS = 5
 
 
-async def _swapped(picture: bytes) -> Sequence[float]:
-    await asyncio.sleep(0.01)
-    return EXPECTED[b"a"]
+def _looped(answer: Callable[[bytes], Sequence[float]], takes_s: float, warm_s: float, seconds: float) -> Loop:
+    """A loop around calls that take so long: each user's turn moves the clock by its share."""
+    clock = Clock()
 
+    async def ask(picture: bytes) -> Sequence[float]:
+        await asyncio.sleep(0)  # the others begin
+        clock.advance(takes_s / USERS)
+        await asyncio.sleep(0)  # the others move it too
+        return answer(picture)
 
-async def _broken(picture: bytes) -> Sequence[float]:
-    await asyncio.sleep(0.01)
-    raise ValueError("HTTP 500")
-
-
-async def _short(picture: bytes) -> Sequence[float]:
-    await asyncio.sleep(0.01)
-    return [0.1]
+    return asyncio.run(closed_loop(ask, EXPECTED, 0.01, USERS, warm_s, seconds, clock))
 
 
 def test_right_answers_are_counted_and_timed() -> None:
-    loop = asyncio.run(closed_loop(_right, EXPECTED, 0.01, 5, 0.1, 0.5))
+    loop = _looped(EXPECTED.__getitem__, takes_s=0.01, warm_s=0.1, seconds=0.5)
     assert not loop.failed
-    assert loop.ended > loop.answered.count > 100
-    assert 9 < loop.answered.p50 < 50
-    assert 0.49 < loop.seconds < 0.6
+    assert loop.ended > loop.answered.count
+    assert loop.answered.count == pytest.approx(USERS * 0.5 / 0.01, abs=2 * USERS)
+    assert loop.answered.p50 == pytest.approx(10, rel=0.01)
+    assert loop.seconds == pytest.approx(0.5, abs=0.011)
     assert loop.per_second == loop.answered.count / loop.seconds
 
 
 def test_answers_that_take_longer_than_the_window_are_measured() -> None:
-    async def slow(picture: bytes) -> Sequence[float]:
-        await asyncio.sleep(0.4)
-        return EXPECTED[picture]
-
-    loop = asyncio.run(closed_loop(slow, EXPECTED, 0.01, 10, 0.1, 0.1))
-    assert loop.answered.count == 10
-    assert 20 < loop.per_second < 40
+    loop = _looped(EXPECTED.__getitem__, takes_s=0.4, warm_s=0.1, seconds=0.1)
+    assert loop.answered.count == USERS
+    assert loop.seconds == pytest.approx(0.3)  # from the end of the warm-up to the last answer
 
 
-async def _nan(picture: bytes) -> Sequence[float]:
-    await asyncio.sleep(0.01)
-    return [float("nan"), EXPECTED[picture][1]]
+def _raising(_picture: bytes) -> Sequence[float]:
+    raise ValueError("HTTP 500")
 
 
 @pytest.mark.parametrize(
-    ("ask", "said"),
-    [(_nan, "a wrong answer"), (_swapped, "a wrong answer"), (_broken, "HTTP 500"), (_short, "ValueError: zip()")],
+    ("answer", "said"),
+    [
+        (lambda picture: [float("nan"), EXPECTED[picture][1]], "a wrong answer"),
+        (lambda _: EXPECTED[b"a"], "a wrong answer"),
+        (_raising, "HTTP 500"),
+        (lambda _: [0.1], "ValueError: zip()"),
+    ],
 )
-def test_other_answers_are_failures(ask, said: str) -> None:
-    loop = asyncio.run(closed_loop(ask, EXPECTED, 0.01, 2, 0.0, 0.2))
+def test_other_answers_are_failures(answer: Callable[[bytes], Sequence[float]], said: str) -> None:
+    loop = _looped(answer, takes_s=0.01, warm_s=0.0, seconds=0.2)
     assert any(said in sentence for sentence in loop.failed), loop.failed
 
 
