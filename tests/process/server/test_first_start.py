@@ -99,8 +99,17 @@ def _shm_modes(live: Live) -> set[int]:
 
 
 @pytest.fixture(scope="module")
-def starting(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starting]:
-    with _starting(repository, tmp_path_factory.mktemp("starting")) as found:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FIRST and SECOND in FP32 alone, as a first start publishes them."""
+    folder = tmp_path_factory.mktemp("exported") / "repository"
+    command = [sys.executable, "-m", "export", "models", "--repository", str(folder), "--models", f"{FIRST},{SECOND}"]
+    subprocess.run([*command, "--precisions", "fp32", "--processes", "2"], cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def starting(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starting]:
+    with _starting(exported, tmp_path_factory.mktemp("starting")) as found:
         found.live.wait_for("serve: ready: report")
         yield found
 
@@ -111,7 +120,7 @@ def test_models_answer_one_by_one_and_ready_waits_for_all(starting: Starting) ->
     assert live.generate(FIRST, smiles="CCO").status == 200
     with Client(live.grpc_url) as client:
         assert client.predict(FIRST, smiles="CCO").provenance.trained
-        assert set(client.describe().report) == {FIRST}
+        assert set(client.models()) == {FIRST}
     ready = live.probe("/ready")
     assert ready.status == 503
     assert ready.json()["missing"] == {SECOND: "being exported"}
@@ -128,7 +137,7 @@ def test_models_answer_one_by_one_and_ready_waits_for_all(starting: Starting) ->
     assert "missing" not in live.probe("/ready").json()
     with Client(live.grpc_url) as client:
         assert client.predict(SECOND, image=picture(1)).provenance.artefact_sha256
-        assert set(client.describe().report) == {FIRST, SECOND}
+        assert set(client.models()) == {FIRST, SECOND}
 
 
 def test_callers_load_and_unload_nothing(starting: Starting) -> None:
@@ -153,9 +162,9 @@ def test_a_worker_of_a_late_model_that_dies_is_replaced(starting: Starting) -> N
     assert starting.live.generate(FIRST, smiles="CCO").status == 200
 
 
-def test_a_death_in_the_meantime_keeps_what_was_published(repository: Path, tmp_path: Path) -> None:
-    with _starting(repository, tmp_path, published=(FIRST,)) as starting:
-        starting.live.wait_for(f"serve: ready: {FIRST}\n")
+def test_a_death_in_the_meantime_keeps_what_was_published(exported: Path, tmp_path: Path) -> None:
+    with _starting(exported, tmp_path, published=(FIRST,)) as starting:
+        starting.live.wait_for(f"\n{FIRST}: ")
         starting.triton().kill()
         starting.live.wait_for("READY again, but those that are missing")
         assert starting.live.generate(FIRST, smiles="CCO").status == 200
@@ -163,8 +172,8 @@ def test_a_death_in_the_meantime_keeps_what_was_published(repository: Path, tmp_
         starting.live.wait_for("READY  http")
 
 
-def test_a_failed_export_is_named_and_the_others_are_served(repository: Path, tmp_path: Path) -> None:
-    with _starting(repository, tmp_path, published=(FIRST,)) as starting:
+def test_a_failed_export_is_named_and_the_others_are_served(exported: Path, tmp_path: Path) -> None:
+    with _starting(exported, tmp_path, published=(FIRST,)) as starting:
         live = starting.live
         starting.order(f"fail {SECOND}")
         live.wait_for(f"not every model is served. {SECOND}: export failed: the gate refused it")
@@ -174,8 +183,8 @@ def test_a_failed_export_is_named_and_the_others_are_served(repository: Path, tm
         assert live.probe("/ready").json()["missing"] == {SECOND: "export failed: the gate refused it"}
 
 
-def test_a_killed_launcher_takes_its_publisher_with_it(repository: Path, tmp_path: Path) -> None:
-    with _starting(repository, tmp_path) as starting:
+def test_a_killed_launcher_takes_its_publisher_with_it(exported: Path, tmp_path: Path) -> None:
+    with _starting(exported, tmp_path) as starting:
         publisher = starting.publisher()
         starting.live.process.kill()
         starting.live.process.wait()
@@ -183,9 +192,9 @@ def test_a_killed_launcher_takes_its_publisher_with_it(repository: Path, tmp_pat
         assert not publisher.is_running() or publisher.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_signal_ends_the_publisher_too(repository: Path, tmp_path: Path) -> None:
-    with _starting(repository, tmp_path, published=(FIRST,)) as starting:
-        starting.live.wait_for(f"serve: ready: {FIRST}\n")
+def test_a_signal_ends_the_publisher_too(exported: Path, tmp_path: Path) -> None:
+    with _starting(exported, tmp_path, published=(FIRST,)) as starting:
+        starting.live.wait_for(f"\n{FIRST}: ")
         publisher = starting.publisher()
         assert starting.live.stop(signal.SIGINT) == 0
         assert not publisher.is_running()
