@@ -167,7 +167,8 @@ def test_an_answer_does_not_wait_for_more_items(server: FakeServer, monkeypatch:
     with Client(transport=server) as client:
         batch = client.predict_batch("chest_xray", slow())
         assert next(batch).index == 0
-        assert taken == [b"first", b"second"]  # of the AHEAD * 16 that might be taken first
+        # Of the AHEAD * 16 that might be taken first; none but the first where that was answered at once.
+        assert taken in ([b"first"], [b"first", b"second"])
         assert [outcome.index for outcome in batch] == [1, 2]
 
 
