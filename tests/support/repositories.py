@@ -132,6 +132,16 @@ def copy_repository(source: Path, target: Path) -> Path:
     return target
 
 
+@pytest.fixture(scope="session")
+def mixed_repository(repository: Path, tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All nine models: real networks where `repository` has them, tiny ones elsewhere."""
+    folder = copy_repository(tiny_repository, tmp_path_factory.mktemp("mixed") / "model_repository")
+    for name in TRAINED:
+        shutil.rmtree(folder / f"{name}_net")
+        copy_repository(repository / f"{name}_net", folder / f"{name}_net")
+    return folder
+
+
 @dataclass(frozen=True)
 class Gated:
     """A repository one of whose preprocessing steps waits while the gate is closed, however fast the machine is."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.gateway_process import Running, gateway
 from tests.support.live import Live, serving
-from tests.support.repositories import copy_repository
+from tests.support.repositories import TRAINED, copy_repository
 
 WITHOUT_REPORT = "chest_xray_bare"
 
@@ -33,14 +33,15 @@ def triton(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="session")
 def triton_real(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """The real networks, as this machine serves them."""
-    with serving(repository, tmp_path_factory.mktemp("triton_real")) as live:
+    with serving(repository, tmp_path_factory.mktemp("triton_real"), MODELS=",".join(TRAINED)) as live:
         yield live
 
 
 @pytest.fixture(scope="session")
 def triton_real_fp32(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """The real networks in config.pbtxt of every model: FP32 on onnxruntime's CPU provider."""
-    with serving(repository, tmp_path_factory.mktemp("triton_real_fp32"), PROFILE="") as live:
+    folder = tmp_path_factory.mktemp("triton_real_fp32")
+    with serving(repository, folder, MODELS=",".join(TRAINED), PROFILE="") as live:
         yield live
 
 

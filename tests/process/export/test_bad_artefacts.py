@@ -163,6 +163,7 @@ def efficientnet(repository: Path, sample_data: SampleData, checkpoints: Path | 
     return fp32, _reference(EFFICIENTNET, fp32, compared), calibrating
 
 
+@pytest.mark.slow
 def test_the_default_recipe_ruins_efficientnet_and_is_stopped(efficientnet, tmp_path: Path) -> None:
     """onnxruntime's `quantize_static` as its documentation has it: every operator, min-max, by tensor."""
     fp32, reference, calibrating = efficientnet
@@ -173,6 +174,7 @@ def test_the_default_recipe_ruins_efficientnet_and_is_stopped(efficientnet, tmp_
     assert found.label_flips > 0.1 * found.samples
 
 
+@pytest.mark.slow
 def test_efficientnet_passes_after_repair_in_tensorrts_form(efficientnet, tmp_path: Path) -> None:
     fp32, reference, calibrating = efficientnet
     (tmp_path / ARTEFACT).write_bytes(fp32.read_bytes())

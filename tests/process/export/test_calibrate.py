@@ -107,6 +107,7 @@ def _some(films: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_sample_checkpoint_is_calibrated(sample_data: SampleData, checkpoints: Path | None, tmp_path: Path) -> None:
     if checkpoints is None:
         pytest.skip("needs the sample checkpoints")

@@ -21,6 +21,12 @@ from tests.support.specs import affordable_specs
 SPECS = affordable_specs()
 
 
+@pytest.fixture(scope="module")
+def repository(tiny_repository: Path) -> Path:
+    """Tiny networks: nothing below judges accuracy or size."""
+    return tiny_repository
+
+
 def _texts(folder: Path) -> dict[str, str]:
     return texts({name: declaration(spec) for name, spec in SPECS.items()}, folder)
 

@@ -29,6 +29,12 @@ PLAN = Plan(
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def repository(tiny_repository: Path) -> Path:
+    """Tiny networks: nothing below judges accuracy or size."""
+    return tiny_repository
+
+
 def test_without_a_gpu_plans_are_proofs(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_all, "compute_capability", lambda: None)
     site = Site(repository=repository, proofs=tmp_path / "proofs")

@@ -27,6 +27,12 @@ TYPES = {
 }
 
 
+@pytest.fixture(scope="module")
+def repository(tiny_repository: Path) -> Path:
+    """Tiny networks: nothing below judges accuracy or size."""
+    return tiny_repository
+
+
 def _configs(spec: ModelSpec, repository: Path) -> dict[str, pb.ModelConfig]:
     files = [repository / spec.net / "config.pbtxt", *(repository / spec.net / "configs").glob("*.pbtxt")]
     return {file.stem: text_format.Parse(file.read_text(), pb.ModelConfig()) for file in files}

@@ -40,6 +40,12 @@ IMAGE_SPEC = all_specs()["pneumonia_cnn"]
 
 
 @pytest.fixture(scope="module")
+def repository(tiny_repository: Path) -> Path:
+    """Tiny networks: nothing below judges accuracy or size."""
+    return tiny_repository
+
+
+@pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("solubility") / "repository"
     write(list(all_specs().values()), folder)

@@ -17,6 +17,12 @@ from tests.support.samples import SampleData
 SPEC = next(spec for spec in all_specs().values() if len(spec.labels) == 4)
 
 
+@pytest.fixture(scope="module")
+def repository(tiny_repository: Path) -> Path:
+    """Tiny networks: nothing below judges accuracy or size."""
+    return tiny_repository
+
+
 def _answers(count: int) -> dict[str, np.ndarray]:
     random = np.random.default_rng(0)
     probabilities = random.dirichlet(np.ones(len(SPEC.labels)), count).astype(np.float32)

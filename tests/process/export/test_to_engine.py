@@ -41,6 +41,11 @@ AMPERE_AND_LATER = ("8.0", "8.6", "8.9", "12.0", "12.1")
 FILES: dict[str, Callable[[Path], Path]] = {"fp32": tiny.fp32, "fp16": tiny.fp16, "int8": tiny.int8}
 
 
+@pytest.fixture(scope="module")
+def repository(mixed_repository: Path) -> Path:
+    return mixed_repository
+
+
 @pytest.fixture
 def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     _gpu(monkeypatch, None)

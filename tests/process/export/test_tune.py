@@ -21,6 +21,12 @@ FP32 = ("fp32.onnx", "onnxruntime")
 BF16 = ("fp32.onnx", "openvino")
 
 
+@pytest.fixture(scope="module")
+def repository(tiny_repository: Path) -> Path:
+    """Tiny networks: nothing below judges accuracy or size."""
+    return tiny_repository
+
+
 def _card(spec: ModelSpec, repository: Path, *comparisons: Comparison, anyway: str = "") -> Card:
     card = Card.read(folder_of(spec, repository) / "card.json")
     artefact = replace(card.artefacts["fp32.onnx"], comparisons=comparisons, published_anyway=anyway)

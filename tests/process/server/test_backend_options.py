@@ -20,6 +20,12 @@ from server.backends.onnxruntime.engine import OnnxRuntimeEngine, open_engine
 from server.backends.onnxruntime.options import ConfigError, Options, from_config
 
 
+@pytest.fixture(scope="module")
+def repository(tiny_repository: Path) -> Path:
+    """Tiny networks: nothing below judges accuracy or size."""
+    return tiny_repository
+
+
 def _config(**changes):
     return {"name": "net", "default_model_filename": "fp32.onnx"} | changes
 

@@ -15,6 +15,12 @@ from tests.support.repositories import copy_repository
 HOPPER, NONE = Machine(2, 8000, (), "9.0"), Machine(2, 8000, ())
 
 
+@pytest.fixture(scope="module")
+def repository(tiny_repository: Path) -> Path:
+    """Tiny networks: nothing below judges accuracy or size."""
+    return tiny_repository
+
+
 @pytest.fixture
 def plain(repository: Path, tmp_path: Path) -> Repository:
     return Repository.read(copy_repository(repository, tmp_path / "repository"))
