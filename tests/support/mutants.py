@@ -56,7 +56,7 @@ AREAS = {
     "report": Area(
         ("report",),
         ("tests/unit/report", "tests/unit/export/test_gate.py", "tests/unit/server"),
-        ("tests/process/serving/test_contract.py", "tests/process/serving/test_description.py", "tests/unit/export"),
+        ("tests/process/serving/test_contract.py", "tests/unit/report/test_description.py", "tests/unit/export"),
     ),
     "gate": Area(
         ("export/verdict.py", "export/parity.py", "export/figures.py", "export/variants.py"),

@@ -106,7 +106,13 @@ TRAINED = ("chest_xray", "pneumonia", "pneumonia_cnn", "solubility")  # those wi
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | None) -> Path:
+def repository(real_repository: Path) -> Path:
+    """`real_repository`, unless a module that judges no accuracy overrides it."""
+    return real_repository
+
+
+@pytest.fixture(scope="session")
+def real_repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | None) -> Path:
     """Real networks, exported and tuned as `make export` does it; trained where the sample checkpoints are.
 
     For what judges accuracy, real sizes or time; everything else takes `tiny_repository`. Kept below build/ from one
@@ -133,12 +139,12 @@ def copy_repository(source: Path, target: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mixed_repository(repository: Path, tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All nine models: real networks where `repository` has them, tiny ones elsewhere."""
+def mixed_repository(real_repository: Path, tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All nine models: real networks where `real_repository` has them, tiny ones elsewhere."""
     folder = copy_repository(tiny_repository, tmp_path_factory.mktemp("mixed") / "model_repository")
     for name in TRAINED:
         shutil.rmtree(folder / f"{name}_net")
-        copy_repository(repository / f"{name}_net", folder / f"{name}_net")
+        copy_repository(real_repository / f"{name}_net", folder / f"{name}_net")
     return folder
 
 

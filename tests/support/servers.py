@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,38 +9,28 @@ import pytest
 
 from tests.support.gateway_process import Running, gateway
 from tests.support.live import Live, serving
-from tests.support.repositories import TRAINED, copy_repository
-
-WITHOUT_REPORT = "chest_xray_bare"
+from tests.support.repositories import TRAINED
 
 
 @pytest.fixture(scope="session")
 def triton(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """All nine models as tiny networks in FP32, and one ensemble once more without its report step."""
-    folder = copy_repository(tiny_repository, tmp_path_factory.mktemp("triton") / "model_repository")
-    bare = folder / WITHOUT_REPORT
-    (bare / "1").mkdir(parents=True)
-    text = (folder / "chest_xray" / "config.pbtxt").read_text().replace('"chest_xray"', f'"{WITHOUT_REPORT}"')
-    text = re.sub(r'(?ms)^  step \{\n    model_name: "report".*?^  \}\n', "", text)
-    text = re.sub(r'(?ms)^    output_map \{\n      key: "summary".*?^    \}\n', "", text)
-    text = re.sub(r'(?ms)^output \{\n  name: "report".*?^\}\n', "", text).replace('label_filename: "labels.txt"', "")
-    (bare / "config.pbtxt").write_text(text)
-    with serving(folder, folder.parent, PROFILE="") as live:
+    """All nine models as tiny networks in FP32 on every machine."""
+    with serving(tiny_repository, tmp_path_factory.mktemp("triton"), PROFILE="") as live:
         yield live
 
 
 @pytest.fixture(scope="session")
-def triton_real(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def triton_real(real_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """The real networks, as this machine serves them."""
-    with serving(repository, tmp_path_factory.mktemp("triton_real"), MODELS=",".join(TRAINED)) as live:
+    with serving(real_repository, tmp_path_factory.mktemp("triton_real"), MODELS=",".join(TRAINED)) as live:
         yield live
 
 
 @pytest.fixture(scope="session")
-def triton_real_fp32(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def triton_real_fp32(real_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """The real networks in config.pbtxt of every model: FP32 on onnxruntime's CPU provider."""
     folder = tmp_path_factory.mktemp("triton_real_fp32")
-    with serving(repository, folder, MODELS=",".join(TRAINED), PROFILE="") as live:
+    with serving(real_repository, folder, MODELS=",".join(TRAINED), PROFILE="") as live:
         yield live
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import server.__main__ as launcher
 from benchmarks.ports import free_ports
+from server import supervisor
 from tests.support.live import PORTS
 from tests.support.repositories import copy_repository, replace_file
 
@@ -22,7 +23,7 @@ Refusal = Callable[..., str]
 def refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Refusal]:
     """refusal(repository, VARIABLE=…): what `python -m server` prints, run in this process, where it does not start."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    monkeypatch.setattr(launcher, "serve", lambda *_: pytest.fail("it started"))
+    monkeypatch.setattr(supervisor, "Triton", lambda *_, **__: pytest.fail("it started"))
 
     def run(repository: Path, **variables: str) -> str:
         ports = dict(zip(PORTS, map(str, free_ports(4)), strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,8 @@ from tests.support.specs import tiny_specs
 
 
 @pytest.fixture(scope="module")
-def cards(repository) -> list[Card]:
-    return cards_below(repository)
+def cards(tiny_repository: Path) -> list[Card]:
+    return cards_below(tiny_repository)
 
 
 def test_all_models_are_described_at_once(cards: list[Card]) -> None:
