@@ -175,6 +175,7 @@ class Triton:
         status = self._process.poll()
         if status is not None:
             return f"tritonserver ended by itself ({_meaning(status)})"
+        self._close_shared_memory()  # of a worker that Triton started late, too
         return next((f"worker {worker.pid} died" for worker in self._workers if not _lives(worker)), "")
 
     def metrics(self) -> str:
@@ -201,7 +202,10 @@ class Triton:
             known = {worker.pid for worker in self._workers}
             children = psutil.Process(self._process.pid).children()
             self._workers += [worker for worker in children if worker.pid not in known]
-        # Triton opens its shared memory to every user, whatever the umask; what callers send lies there.
+        self._close_shared_memory()
+
+    def _close_shared_memory(self) -> None:
+        """Triton opens its shared memory to every user, whatever the umask; what callers send lies there."""
         for region in SHM.glob(f"{self._tag}-*"):
             with contextlib.suppress(FileNotFoundError):
                 region.chmod(0o600)

@@ -20,6 +20,7 @@ from benchmarks.ports import free_ports
 from export.samples import picture
 from medserve import Client
 from tests.support.checkout import ROOT
+from tests.support.clock import until
 from tests.support.live import PORTS, Live
 from tests.support.repositories import copy_repository
 
@@ -151,7 +152,7 @@ def test_callers_load_and_unload_nothing(starting: Starting) -> None:
 
 
 def test_the_shared_memory_of_late_models_is_for_this_user_alone(starting: Starting) -> None:
-    assert _shm_modes(starting.live) == {0o600}
+    until(lambda: _shm_modes(starting.live) == {0o600}, "closed shared memory", lambda: str(_shm_modes(starting.live)))
 
 
 def test_a_worker_of_a_late_model_that_dies_is_replaced(starting: Starting) -> None:
