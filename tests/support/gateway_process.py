@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ import httpx
 
 from benchmarks.ports import free_ports
 from tests.support.checkout import ROOT
-
-START_S = 300  # only ends a hang
+from tests.support.clock import HANG_S, until
 
 
 @dataclass
@@ -60,13 +58,12 @@ def gateway(server: str, folder: Path, **variables: str) -> Iterator[Running]:
 
 
 def _wait(running: Running) -> None:
-    deadline = time.monotonic() + START_S
-    while True:
+    def listens() -> bool:
         assert running.process.poll() is None, running.log()
-        assert time.monotonic() < deadline, running.log()
         try:
-            httpx.get(f"{running.url}/", timeout=START_S)
+            httpx.get(f"{running.url}/", timeout=HANG_S)
         except httpx.ConnectError:
-            time.sleep(0.1)
-        else:
-            return
+            return False
+        return True
+
+    until(listens, "the gateway to listen", running.log)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -85,7 +86,6 @@ def main() -> int:
         os.chdir(_copy(Path(folder)))
         for name in areas:
             area, draw = AREAS[name], random.Random(f"{options.seed} {name}")
-            _check_passes(area)
             for mutation in _drawn(area, draw, options.count // len(areas)):
                 survived += not _killed(name, area, mutation)
     print(f"{survived} survived")
@@ -109,14 +109,16 @@ def _copy(folder: Path) -> Path:
 
 
 def _command(tests: tuple[str, ...]) -> str:
-    return shlex.join([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests])
+    workers = ["--numprocesses=auto", "--dist=loadgroup"]
+    return shlex.join([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *workers, *tests])
 
 
-def _check_passes(area: Area) -> None:
+@cache  # once for each area and tier, and for a tier that is needed alone
+def _check_passes(tests: tuple[str, ...]) -> None:
     """Raises SystemExit: tests that fail by themselves would kill every mutant."""
-    done = subprocess.run(shlex.split(_command(area.unit)), capture_output=True, text=True)
+    done = subprocess.run(shlex.split(_command(tests)), capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{' '.join(area.unit)}: expected to pass without a mutant, got:\n{done.stdout[-2000:]}")
+        raise SystemExit(f"{' '.join(tests)}: expected to pass without a mutant, got:\n{done.stdout[-2000:]}")
 
 
 def _drawn(area: Area, draw: random.Random, count: int) -> list[MutationSpec]:
@@ -155,6 +157,7 @@ def _without_annotations(code: str) -> str:
 def _killed(name: str, area: Area, mutation: MutationSpec) -> bool:
     place = f"{mutation.module_path}:{mutation.start_pos[0]} {mutation.operator_name.removeprefix('core/')}"
     for tier, tests in (("unit", area.unit), ("process", area.process)):
+        _check_passes(tests)
         result = mutate_and_test([mutation], _command(tests), HANG_S)
         if result.test_outcome != TestOutcome.SURVIVED:
             print(f"{name:10} killed by {tier:8} {place}", flush=True)

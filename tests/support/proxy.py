@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ import yaml
 from benchmarks.ports import free_ports
 from server.asking import get
 from tests.support.chart import rendered
+from tests.support.clock import until
 
-READY_S = 120
 HOST = "127.0.0.1"
 
 
@@ -140,8 +139,8 @@ def _endpoint(server: Upstream, port_name: str) -> dict[str, Any]:
 
 
 def _wait(proxy: Proxy) -> None:
-    deadline = time.monotonic() + READY_S
-    while not proxy.ready():
+    def ready() -> bool:
         assert proxy.process.poll() is None, proxy.log
-        assert time.monotonic() < deadline, proxy.log
-        time.sleep(0.1)
+        return proxy.ready()
+
+    until(ready, "the proxy to be ready", lambda: proxy.log)

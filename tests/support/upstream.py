@@ -2,12 +2,13 @@
 
 python -m tests.support.upstream NAME GRPC_PORT HEALTH_PORT
 
-The first word of a request says what to do: "answer", "refuse" as an overloaded server does, or "sleep" for the seconds
-that follow. An answer is the name; what was asked is written to stdout, a line each.
+The first word of a request says what to do: "answer", "refuse" as an overloaded server does, "sleep" for the seconds
+that follow, or "hold" until the process gets SIGUSR1. The response is the name; each request is written to stdout.
 """
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ import grpc
 from benchmarks.ports import free_ports
 from server.asking import get
 from tests.support.checkout import ROOT
+from tests.support.clock import until
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 
@@ -40,8 +42,12 @@ class Stand:
     http: int = field(default=1)  # nobody is there
 
     def asked(self) -> list[str]:
-        """What it was asked, so far."""
+        """Return the requests so far, a line each."""
         return self.log.read_text().split("\n")[:-1]
+
+    def release(self) -> None:
+        """Let the calls that it holds be answered, and hold no more."""
+        self.process.send_signal(signal.SIGUSR1)
 
 
 @contextmanager
@@ -54,10 +60,7 @@ def standing(name: str, folder: Path) -> Iterator[Stand]:
         command = [sys.executable, "-m", __spec__.name, name, str(port), str(health)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=output)
     try:
-        deadline = time.monotonic() + 120
-        while get("127.0.0.1", health, "/ready", 1)[0] != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: get("127.0.0.1", health, "/ready", 1)[0] == 200, f"{name} to be ready", log.read_text)
         yield Stand(name, port, health, process, log)
     finally:
         process.kill()
@@ -67,6 +70,8 @@ def standing(name: str, folder: Path) -> Iterator[Stand]:
 class _Handler(grpc.GenericRpcHandler):
     def __init__(self, name: str) -> None:
         self._name = name
+        self._released = threading.Event()
+        signal.signal(signal.SIGUSR1, lambda *_: self._released.set())
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         return grpc.unary_unary_rpc_method_handler(self._answer)
@@ -78,6 +83,8 @@ class _Handler(grpc.GenericRpcHandler):
             context.abort(grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
         if words[0] == "sleep":
             time.sleep(float(words[1]))
+        if words[0] == "hold":
+            self._released.wait()
         return self._name.encode()
 
 

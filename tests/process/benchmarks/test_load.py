@@ -20,6 +20,7 @@ from benchmarks.load.caller import Caller, WrongAnswer
 from benchmarks.load.run import Run
 from benchmarks.ports import free_ports
 from tests.support.checkout import ROOT
+from tests.support.clock import until
 from tests.support.live import Live
 
 FAST = """
@@ -158,10 +159,7 @@ def _cluster(triton: Live, slo_file: Path, out: Path) -> Iterator[tuple[subproce
 
 def _under_way(triton: Live, before: int) -> None:
     """Wait for the callers: the items are asked for first, one after the other, by the worker alone."""
-    until = time.monotonic() + 120
-    while triton.counts("solubility")[0] < before + 150:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: triton.counts("solubility")[0] >= before + 150, "the callers")
 
 
 def test_a_master_waits_for_its_workers_last_calls(triton: Live, slo_file: Path, tmp_path: Path) -> None:

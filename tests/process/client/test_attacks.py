@@ -25,12 +25,12 @@ from medserve.calls import Ask, Infer, Tensor
 from medserve.errors import ServerFault
 from medserve.testing import FakeModel, FakeServer
 from medserve.transports import http
+from tests.support.clock import HANG_S
 from tests.support.server_stub import encoded, films, listening, proxy
 
 ONCE = Retry(attempts=1)
-HANGS_S = 60.0  # ends a test that hangs; none takes as long
 # Of calls on a connection that fell silent, and of those after them: gRPC gives a connection up after two.
-SILENT_S = (0.5, 0.5, HANGS_S, HANGS_S)
+SILENT_S = (0.5, 0.5, HANG_S, HANG_S)
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def test_what_comes_before_an_answer_is_none() -> None:
     with scripted(hinting) as url:
         transport = http.HttpTransport(Client(url)._transport._address)
         for item in (b"item-A", b"item-B"):
-            found = transport.send(Infer("m", (Tensor.of_bytes("image", item),), ("echo",)), HANGS_S)
+            found = transport.send(Infer("m", (Tensor.of_bytes("image", item),), ("echo",)), HANG_S)
             assert found["echo"][0, 0] == item
         transport.close()
 
@@ -111,7 +111,7 @@ def test_a_refusal_before_the_body_was_read_is_that_refusal(ask: str) -> None:
             uploads.append(caller.recv(200))
             caller.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
             if ask == "async":
-                read.wait(HANGS_S)
+                read.wait(HANG_S)
             caller.close()  # with most of the body unread: a reset
 
     call = Infer("m", (Tensor.of_bytes("image", bytes(4 << 20)),), ("echo",))
@@ -137,12 +137,12 @@ def test_what_an_ended_call_did_not_send_does_not_stay(refuses: bool) -> None:
             if refuses:
                 _wait_until_full(caller)
                 caller.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
-            ended.wait(HANGS_S)
+            ended.wait(HANG_S)
 
     call = Infer("m", (Tensor.of_bytes("image", bytes(8 << 20)),), ("echo",))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        told = _told(f"http://127.0.0.1:{listener.getsockname()[1]}", call, timeout_s=HANGS_S if refuses else 0.5)
+        told = _told(f"http://127.0.0.1:{listener.getsockname()[1]}", call, timeout_s=HANG_S if refuses else 0.5)
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", ResourceWarning)
             gc.collect()
@@ -168,12 +168,12 @@ def _told(url: str, call: Infer, timeout_s: float) -> type[MedServeError] | None
     return None
 
 
-def _send(url: str, call: Infer | Ask, timeout_s: float = HANGS_S) -> None:
+def _send(url: str, call: Infer | Ask, timeout_s: float = HANG_S) -> None:
     with Client(url) as client:
         client._transport.send(call, timeout_s)
 
 
-async def _send_async(url: str, call: Infer | Ask, timeout_s: float = HANGS_S) -> None:
+async def _send_async(url: str, call: Infer | Ask, timeout_s: float = HANG_S) -> None:
     async with AsyncClient(url) as client:
         await client._open().send(call, timeout_s)
 
@@ -223,7 +223,7 @@ def test_closing_ends_the_calls_under_way(scheme: str, asynchronous: bool) -> No
 
     def working(_sent: object) -> dict:
         asked.set()
-        leave.wait(HANGS_S)
+        leave.wait(HANG_S)
         return {}
 
     server = FakeServer({"m": FakeModel(labels=("A",), probabilities=(1.0,), answering=working)})
@@ -235,9 +235,9 @@ def test_closing_ends_the_calls_under_way(scheme: str, asynchronous: bool) -> No
                 client = Client(ports.url(scheme))
                 with ThreadPoolExecutor() as pool:
                     call = pool.submit(client.predict, "m", image=b"x")
-                    assert asked.wait(HANGS_S)
+                    assert asked.wait(HANG_S)
                     client.close()
-                    assert type(call.exception(HANGS_S / 2)) is ClientClosed
+                    assert type(call.exception(HANG_S / 2)) is ClientClosed
         finally:
             leave.set()
 
@@ -245,9 +245,9 @@ def test_closing_ends_the_calls_under_way(scheme: str, asynchronous: bool) -> No
 async def _closed_meanwhile(url: str, asked: threading.Event) -> type[BaseException]:
     client = AsyncClient(url)
     task = asyncio.create_task(client.predict("m", image=b"x"))
-    assert await asyncio.to_thread(asked.wait, HANGS_S)
+    assert await asyncio.to_thread(asked.wait, HANG_S)
     await client.close()
-    (ended,) = await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), HANGS_S / 2)
+    (ended,) = await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), HANG_S / 2)
     return type(ended)
 
 

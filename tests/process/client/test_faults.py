@@ -9,9 +9,9 @@ import pytest
 
 from medserve import AsyncClient, BrokenAnswer, Client, MedServeError, Prediction, Retry, TimedOut, Unavailable
 from medserve.testing import FakeServer
+from tests.support.clock import HANG_S
 from tests.support.server_stub import Ports, films, listening, proxy
 
-HANGS_S = 60.0  # of calls that end by themselves
 LATE_S = 0.5  # of calls that nothing but their own clock ends
 Ask = Callable[..., Prediction]
 
@@ -60,7 +60,7 @@ def test_each_harm_is_one_error_in_time(
     with proxy(ports.grpc if scheme == "grpc" else ports.http, harm) as port:
         error = over_grpc if scheme == "grpc" else over_http
         with pytest.raises(error) as caught:
-            ask(f"{scheme}://127.0.0.1:{port}", timeout_s=LATE_S if error is TimedOut else HANGS_S)
+            ask(f"{scheme}://127.0.0.1:{port}", timeout_s=LATE_S if error is TimedOut else HANG_S)
         assert caught.value.__cause__ is not None or harm == "storm"
 
 
@@ -72,7 +72,7 @@ def test_a_server_that_was_away_for_a_moment_is_asked_again(
     server, ports = stub
     server.calls.clear()
     server.fail(Unavailable("busy", status="UNAVAILABLE"), times=2)
-    assert ask(ports.url(scheme), timeout_s=HANGS_S).report["echo"] == b"film".hex()
+    assert ask(ports.url(scheme), timeout_s=HANG_S).report["echo"] == b"film".hex()
     assert len(server.calls) == 4  # describe three times, predict once
 
 
@@ -91,4 +91,4 @@ def test_what_was_refused_is_not_asked_again(stub: tuple[FakeServer, Ports], sch
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
 def test_nobody_listens(scheme: str, ask: Ask) -> None:
     with pytest.raises(Unavailable, match=r"Is .* running, and is the port right"):
-        ask(f"{scheme}://127.0.0.1:9", timeout_s=HANGS_S, retry=Retry(attempts=2, first_s=0.01))
+        ask(f"{scheme}://127.0.0.1:9", timeout_s=HANG_S, retry=Retry(attempts=2, first_s=0.01))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -20,9 +19,8 @@ from medserve import (
     ServerFault,
 )
 from medserve.testing import FakeModel, FakeServer
+from tests.support.clock import HANG_S, until
 from tests.support.server_stub import films, listening
-
-HANGS_S = 60.0  # ends a test that hangs; none takes as long
 
 
 @pytest.fixture
@@ -39,7 +37,7 @@ def test_cancelling_a_task_drops_its_call() -> None:
 
     def slow(_sent: object) -> dict:
         asked.set()
-        dropped.wait(HANGS_S)
+        dropped.wait(HANG_S)
         return {}
 
     async def main() -> None:
@@ -50,7 +48,7 @@ def test_cancelling_a_task_drops_its_call() -> None:
                 async with AsyncClient(ports.url(scheme)) as client:
                     await client.models()
                     task = asyncio.create_task(client.predict("m", image=b"x"))
-                    assert await asyncio.to_thread(asked.wait, HANGS_S)
+                    assert await asyncio.to_thread(asked.wait, HANG_S)
                     task.cancel()
                     with pytest.raises(asyncio.CancelledError):
                         await task
@@ -87,10 +85,7 @@ def test_closing_leaves_nothing(server: FakeServer, scheme: str) -> None:
             with pytest.raises(ClientClosed, match="got a closed one"):
                 client.predict("chest_xray", image=b"x")
         gc.collect()
-        deadline = time.monotonic() + HANGS_S  # the stub's side of a connection takes a moment
-        while process.num_fds() > files + 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert process.num_fds() <= files + 2
+        until(lambda: process.num_fds() <= files + 2, "the stub to close its side of the connections")
         assert len([each for each in threading.enumerate() if "medserve" in each.name]) == 0
         assert threading.active_count() <= threads + 16  # the stub's own handlers
 

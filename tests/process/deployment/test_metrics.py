@@ -9,7 +9,6 @@ import base64
 import contextlib
 import json
 import subprocess
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -25,6 +24,7 @@ import yaml
 from benchmarks.ports import free_ports
 from medserve import Client, InvalidInput
 from server.asking import get
+from tests.support.clock import until
 from tests.support.dicoms import dataset, file
 from tests.support.gateway_process import Running, gateway
 from tests.support.live import Live, serving
@@ -41,7 +41,6 @@ from tests.support.monitoring import (
     selectors,
 )
 
-READY_S, SCRAPED_S = 30, 90
 PLANTED = ("DOE^PLANTED", "PLANTED42", "19170704", "CC(C)CC1CCC(CC1)C(C)C", "phantom", "planted_file")
 IDENTITY = {"PatientName": "DOE^PLANTED", "PatientID": "PLANTED42", "PatientBirthDate": "19170704"}
 MOLECULE = "CC(C)CC1CCC(CC1)C(C)C"
@@ -125,11 +124,13 @@ def prometheus(live: Live, door: Running, tmp_path_factory: pytest.TempPathFacto
             stderr=log,
         )
     try:
-        deadline = time.monotonic() + READY_S
-        while get("127.0.0.1", port, "/-/ready", 1)[0] != 200:
-            assert process.poll() is None, (folder / "prometheus.log").read_text()
-            assert time.monotonic() < deadline, (folder / "prometheus.log").read_text()
-            time.sleep(0.2)
+        written = (folder / "prometheus.log").read_text
+
+        def ready() -> bool:
+            assert process.poll() is None, written()
+            return get("127.0.0.1", port, "/-/ready", 1)[0] == 200
+
+        until(ready, "Prometheus to be ready", written)
         found = Prometheus(f"http://127.0.0.1:{port}")
         _call_for(live, door, found)
         yield found
@@ -143,9 +144,9 @@ def _call_for(live: Live, door: Running, prometheus: Prometheus) -> None:
     film = np.add.outer(np.arange(128), np.arange(120)).astype(np.uint8)
     good = file(dataset(film, **IDENTITY))
     wrong = file(dataset(film, **IDENTITY | {"Modality": "US"}))
-    deadline = time.monotonic() + SCRAPED_S
     with Client(live.grpc_url) as client:
-        while time.monotonic() < deadline:
+
+        def recorded() -> bool:
             client.predict("pneumonia_cnn", image=Path("examples/phantom.png"))
             client.predict("pneumonia_cnn", image=good)
             client.predict("solubility", smiles=MOLECULE)
@@ -155,9 +156,9 @@ def _call_for(live: Live, door: Running, prometheus: Prometheus) -> None:
                     client.predict("pneumonia_cnn", image=refused)
             with contextlib.suppress(InvalidInput):
                 client.predict("solubility", smiles="PLANTED42")
-            if not _missing(prometheus, _asked()):
-                return
-            time.sleep(1)
+            return not _missing(prometheus, _asked())
+
+        until(recorded, "all that rules and panels name", lambda: str(_missing(prometheus, _asked())))
 
 
 def _asked() -> Iterator[tuple[Expression, Selector]]:

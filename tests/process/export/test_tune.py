@@ -79,7 +79,7 @@ def test_the_fastest_is_chosen_and_none_that_is_slower_anywhere(
 ) -> None:
     monkeypatch.setattr(tune, "load", lambda *_: None)
     monkeypatch.setattr(
-        tune, "_speeds", lambda _spec, _engines, batch, _rounds: {FP32: 1.0, BF16: slow if batch == 1 else fast}
+        tune, "_speeds", lambda _spec, _engines, batch, _rounds, _clock: {FP32: 1.0, BF16: slow if batch == 1 else fast}
     )
     card = _card(CNN, repository, _bf16())
     choice = tune.fastest(CNN, folder_of(CNN, repository), card, 1)

@@ -14,9 +14,8 @@ from medserve import AsyncClient, Client, InvalidInput, Unavailable, UnknownMode
 from medserve import client as client_module
 from medserve.batch import AHEAD
 from medserve.testing import FakeModel, FakeServer
+from tests.support.clock import HANG_S
 from tests.support.server_stub import films
-
-HANGS_S = 60.0  # ends a test that hangs; none takes as long
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def test_a_batch_comes_in_order_whatever_takes_long() -> None:
         index = int(sent["image"].split()[1])
         begun[index].set()
         if index % 7 == 0:  # ends after the one behind it has begun
-            assert begun[index + 1].wait(HANGS_S)
+            assert begun[index + 1].wait(HANG_S)
         return {"echo": sent["image"].hex()}
 
     server = FakeServer({"m": FakeModel(labels=("A",), probabilities=(1.0,), answering=slow_first)})
@@ -159,7 +158,7 @@ def test_an_answer_does_not_wait_for_more_items(server: FakeServer, monkeypatch:
     def slow() -> Iterator[bytes]:
         for item in (b"first", b"second", b"third"):
             for earlier in submitted:
-                earlier.result(HANGS_S)  # it is answered before the next item comes
+                earlier.result(HANG_S)  # it is answered before the next item comes
             taken.append(item)
             yield item
 

@@ -15,10 +15,10 @@ import pytest
 from medserve import AsyncClient, Client, ClientClosed, InvalidInput
 from medserve.calls import Infer, Tensor
 from medserve.testing import FakeModel, FakeServer
+from tests.support.clock import HANG_S
 from tests.support.server_stub import films
 
 VERBS = ["predict", "predict_batch", "models", "describe", "seen", "health", "wait_until_ready", "close"]
-HANGS_S = 60.0  # ends a test that hangs; none takes as long
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_slow_file_does_not_stop_the_loop(server: FakeServer) -> None:
 
     class Slow:
         def read(self) -> bytes:
-            meeting.wait(HANGS_S)
+            meeting.wait(HANG_S)
             return b"film"
 
     async def main() -> None:

@@ -6,10 +6,9 @@ import threading
 from collections import Counter
 
 from queueing.queue import Refusal, RequestQueue
-from tests.support.clock import Clock
+from tests.support.clock import HANG_S, Clock
 
 LONG_S = 600.0
-HANGS_S = 60.0  # ends a test that hangs; none takes as long
 
 
 class Refused:
@@ -67,7 +66,7 @@ def test_who_has_waited_too_long_hears_so_then_though_nobody_leaves() -> None:
     queue = RequestQueue[str](10, refused)
     queue.enter("patient", 1, LONG_S)
     queue.enter("hurried", 1, 0.05)  # the expiry thread waits for the other one's end
-    assert refused.heard[Refusal.EXPIRED].wait(HANGS_S)
+    assert refused.heard[Refusal.EXPIRED].wait(HANG_S)
     assert refused.all == [("hurried", Refusal.EXPIRED)]
     assert _left(queue, 9) == ["patient"]
     queue.close()
@@ -79,7 +78,7 @@ def test_a_request_that_may_wait_for_ever_does() -> None:
     queue = RequestQueue[str](10, refused)
     queue.enter("patient", 1, 2**64 / 1e6)
     queue.enter("hurried", 1, 0.01)
-    assert refused.heard[Refusal.EXPIRED].wait(HANGS_S)
+    assert refused.heard[Refusal.EXPIRED].wait(HANG_S)
     assert _left(queue, 9) == ["patient"]
     queue.close()
 
@@ -111,10 +110,10 @@ def test_whoever_waits_for_work_wakes_when_it_comes_and_when_the_queue_closes() 
     worker = threading.Thread(target=work)
     worker.start()
     queue.enter("a", 1, LONG_S)
-    assert first.wait(HANGS_S)
+    assert first.wait(HANG_S)
     queue.enter("b", 1, LONG_S)
     queue.close()
-    worker.join(HANGS_S)
+    worker.join(HANG_S)
     assert not worker.is_alive()
     assert got == ["a", "b"]  # those who waited when it closed too
 
@@ -131,7 +130,7 @@ def test_every_request_of_many_threads_ends_once() -> None:
     def work() -> None:
         while left := queue.leave(4):
             served.extend(waited.request for waited in left)
-            assert refused.heard[Refusal.FULL].wait(HANGS_S)  # eight askers fill 32 places, whatever runs first
+            assert refused.heard[Refusal.FULL].wait(HANG_S)  # eight askers fill 32 places, whatever runs first
 
     askers = [threading.Thread(target=ask, args=(first,)) for first in range(0, 4000, 500)]
     workers = [threading.Thread(target=work) for _ in range(2)]
@@ -141,7 +140,7 @@ def test_every_request_of_many_threads_ends_once() -> None:
         thread.join()
     queue.close()
     for thread in workers:
-        thread.join(HANGS_S)
+        thread.join(HANG_S)
     assert Counter(served) + Counter(request for request, _ in refused.all) == Counter(range(4000))
     assert served
     assert Refusal.FULL in {why for _, why in refused.all}

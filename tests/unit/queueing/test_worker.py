@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable
 
 import pytest
 
 from tests.support import triton_stub as triton
-from tests.support.clock import Clock
+from tests.support.clock import HANG_S, Clock, until
 
 triton.install()
 
 from queueing import metrics  # noqa: E402  imports Triton's module
 from queueing.worker import Worker  # noqa: E402
-
-HANGS_S = 60.0  # ends a test that hangs; none takes as long
 
 
 class Blob:
@@ -46,13 +43,6 @@ def _told(name: str, metric: str) -> float:
     )  # fmt: skip
 
 
-def _until(condition: Callable[[], object]) -> None:
-    ends = time.monotonic() + HANGS_S
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.001)
-
-
 def test_one_lost_answer_harms_no_other_and_is_counted() -> None:
     worker = _worker("lost")
     first, second = triton.Request(Blob(), full=lambda: True), triton.Request(Blob())
@@ -67,16 +57,16 @@ def test_one_lost_answer_harms_no_other_and_is_counted() -> None:
 def test_files_that_wait_are_bounded_by_their_bytes_too() -> None:
     """32 MiB each: eight places are 16 MiB, so one waits, and more wait where they are small."""
     go = threading.Event()
-    worker = _worker("large", lambda: go.wait(HANGS_S), places=8)
+    worker = _worker("large", lambda: go.wait(HANG_S), places=8)
     busy = triton.Request(Blob())
     worker.execute([busy])
-    _until(lambda: not len(worker._queue))
+    until(lambda: not len(worker._queue), "the worker to take it")
     films = [triton.Request(Blob(32 << 20)) for _ in range(4)]
     worker.execute(films)
     assert [len(film.sender.got) for film in films] == [0, 1, 1, 1]
     assert all("Exceeds maximum queue size" in film.sender.got[0].error.sentence for film in films[1:])
     go.set()
-    _until(lambda: films[0].sender.got)
+    until(lambda: films[0].sender.got, "the first response")
     go.clear()
     again = [triton.Request(Blob(1 << 20)) for _ in range(5)]
     worker.execute(again)
@@ -87,7 +77,7 @@ def test_files_that_wait_are_bounded_by_their_bytes_too() -> None:
 
 def test_nobodys_file_is_kept_while_nobody_is_there() -> None:
     go = threading.Event()
-    worker = _worker("kept", lambda: go.wait(HANGS_S), places=64)
+    worker = _worker("kept", lambda: go.wait(HANG_S), places=64)
     kept = []
 
     def asked(timeout_s: float) -> triton.Request:
@@ -99,10 +89,10 @@ def test_nobodys_file_is_kept_while_nobody_is_there() -> None:
     senders = [request.sender for request in requests]
     worker.execute(requests)
     del requests
-    _until(lambda: all(sender.got for sender in senders[1:]))
+    until(lambda: all(sender.got for sender in senders[1:]), "the rejections")
     go.set()
-    _until(lambda: senders[0].got)
-    _until(lambda: not any(reference() for reference in kept))
+    until(lambda: senders[0].got, "the response")
+    until(lambda: not any(reference() for reference in kept), "the requests to be freed")
     worker.finalize()
 
 
@@ -111,11 +101,11 @@ def test_time_in_the_queue_and_at_work_is_counted() -> None:
 
     def work() -> None:
         busy.set()
-        assert go.wait(HANGS_S)
+        assert go.wait(HANG_S)
 
     worker = _worker("timed", work, clock=clock)
     worker.execute([triton.Request(Blob())])
-    assert busy.wait(HANGS_S)
+    assert busy.wait(HANG_S)
     worker.execute([triton.Request(Blob())])
     clock.advance(3)  # the first is worked on, the second waits
     go.set()
@@ -130,7 +120,7 @@ def test_what_could_not_be_told_is_told_later(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(triton.MetricFamily, "full", True)
     for _ in range(3):
         worker.execute([triton.Request(Blob())])
-    _until(lambda: any("metrics were not told" in sentence for sentence in triton.Logger.said))
+    until(lambda: any("metrics were not told" in sentence for sentence in triton.Logger.said), "the log")
     monkeypatch.setattr(triton.MetricFamily, "full", False)
     worker.execute([triton.Request(Blob())])
     worker.finalize()
@@ -153,10 +143,10 @@ def test_a_refusal_that_fails_ends_the_worker_instead_of_losing_requests(monkeyp
     ended: list[int] = []
     go = threading.Event()
     monkeypatch.setattr(os, "_exit", ended.append)
-    worker = _worker("ends", lambda: go.wait(HANGS_S))
+    worker = _worker("ends", lambda: go.wait(HANG_S))
     monkeypatch.setattr(worker.metrics, "refused", lambda why: (_ for _ in ()).throw(MemoryError))
     worker.execute([triton.Request(Blob()), triton.Request(Blob(), timeout_s=0.02)])
-    _until(lambda: ended)
+    until(lambda: ended, "the end")
     assert ended == [1]
     go.set()
     worker.finalize()
