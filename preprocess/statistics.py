@@ -8,8 +8,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageStat
-from rdkit import Chem
-from rdkit.Chem import Descriptors, rdMolDescriptors
 
 OF_A_PICTURE = ("width", "height", "brightness", "contrast", "entropy", "border", "colour")
 OF_A_MOLECULE = ("atoms", "molecular_weight", "h_bond_donors", "tpsa", "rings")
@@ -60,17 +58,3 @@ def _colour(square: Image.Image) -> float:
     highest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     lowest = ImageChops.darker(ImageChops.darker(red, green), blue)
     return float(ImageStat.Stat(ImageChops.subtract(highest, lowest)).mean[0])
-
-
-def of_molecule(molecule: Chem.Mol) -> NDArray[np.float32]:
-    """FP32 [5] in the order of OF_A_MOLECULE; no log P, which alone takes longer than everything else of a molecule."""
-    return np.array(
-        [
-            molecule.GetNumHeavyAtoms(),
-            Descriptors.MolWt(molecule),  # type: ignore[attr-defined]
-            rdMolDescriptors.CalcNumHBD(molecule),
-            rdMolDescriptors.CalcTPSA(molecule),
-            rdMolDescriptors.CalcNumRings(molecule),
-        ],
-        np.float32,
-    )

@@ -47,3 +47,10 @@ def test_client_imports_no_preprocess_unless_requested() -> None:
         [sys.executable, "-c", code], cwd=ROOT / "client", capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_image_step_loads_no_rdkit() -> None:
+    """There are as many workers of it as cores, and none of them reads a molecule."""
+    code = "import sys, preprocess.image, preprocess.pair; print('rdkit' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"

@@ -12,9 +12,9 @@ import torch
 from export.mobile import mobile
 from export.publish import Order
 from export.spec import Bounds
-from tests.support.specs import LARGE, affordable_specs
+from tests.support.specs import LARGE, affordable_specs, tiny_specs
 
-SPECS = affordable_specs()
+SPECS = tiny_specs()
 
 
 @pytest.mark.parametrize("name", ["pneumonia_cnn", "solubility", "brain_fusion"])
@@ -30,7 +30,7 @@ def test_fp32_passes_and_int8_says_why_not(name: str, tmp_path: Path) -> None:
 
 
 def test_a_transformer_is_lowered(tmp_path: Path) -> None:
-    spec = SPECS[LARGE]
+    spec = affordable_specs()[LARGE]
     fp32, int8 = mobile(spec, tmp_path, Order(), tmp_path / "refused")
     assert fp32.why == ()
     assert "int8 on torchscript: mel: expected PyTorch to call it in at least 10 real pictures" in int8.why[0]
