@@ -103,6 +103,7 @@ def _publish(spec: ModelSpec, folder: Path) -> None:
 
 
 TRAINED = ("chest_xray", "pneumonia", "pneumonia_cnn", "solubility")  # those with sample checkpoints or shipped weights
+SMALL = ("solubility", "pneumonia_cnn")
 
 
 @pytest.fixture(scope="session")
@@ -125,10 +126,22 @@ def real_repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path 
         return copy_repository(kept, tmp_path_factory.mktemp("exported") / "model_repository")
 
 
-def run_export(folder: Path, *, models: str = "", checkpoints: Path | str | None = None) -> subprocess.CompletedProcess:
+@pytest.fixture(scope="session")
+def small_repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | None) -> Path:
+    """The two cheapest real networks in FP32 alone, as a first start publishes them; kept as `real_repository` is."""
+    kept = BUILD / "small_repository"
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with FileLock(BUILD / "small_lock"):
+        run_export(kept, "--precisions", "fp32", models=",".join(SMALL), checkpoints=checkpoints)
+        return copy_repository(kept, tmp_path_factory.mktemp("small") / "model_repository")
+
+
+def run_export(
+    folder: Path, *options: str, models: str = "", checkpoints: Path | str | None = None
+) -> subprocess.CompletedProcess:
     """`python -m export models` into a folder, as a user runs it."""
     command = [sys.executable, "-m", "export", "models", "--repository", str(folder), "--models", models]
-    command += ["--checkpoints", str(checkpoints or "")]
+    command += ["--checkpoints", str(checkpoints or ""), *options]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
 
 

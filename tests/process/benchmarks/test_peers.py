@@ -41,13 +41,14 @@ def test_an_unknown_peer_is_named_with_the_known_ones() -> None:
         select(["abacus"])
 
 
+@pytest.mark.slow  # exports a network of real size
 def test_eager_pytorch_computes_what_is_served(
-    repository: Path, checkpoints: Path | None, sample_data: SampleData
+    real_repository: Path, checkpoints: Path | None, sample_data: SampleData
 ) -> None:
     if checkpoints is None:
         pytest.skip("needs the sample checkpoints")
     (checkpoint,) = checkpoints.glob(SPEC.weights.filename)
-    folder = folder_of(SPEC, repository)
+    folder = folder_of(SPEC, real_repository)
     card = Card.read(folder / "card.json")
     threads = torch.get_num_threads()
     task = Task(
@@ -55,7 +56,7 @@ def test_eager_pytorch_computes_what_is_served(
         config={}, artefacts=str(folder), port=1, workers=1,
     )  # fmt: skip
     try:
-        eager, reference = Eager(task), Reference(repository)
+        eager, reference = Eager(task), Reference(real_repository)
         files = [file.path.read_bytes() for file in sample_data.files("cxr")[::40]]
         found = eager.predict([eager.prepare(file) for file in files])
         assert np.abs(np.array(found) - [reference(file) for file in files]).max() < 1e-3

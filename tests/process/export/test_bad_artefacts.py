@@ -30,6 +30,8 @@ from export.variants import variants
 from report.comparison import Comparison
 from tests.support.samples import SampleData
 
+pytestmark = pytest.mark.slow  # trained networks of real size; test_publish.py does harm to a tiny one
+
 CNN, EFFICIENTNET = all_specs()["pneumonia_cnn"], all_specs()["pneumonia"]
 TEMPERATURE = 2.9
 

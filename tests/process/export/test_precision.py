@@ -25,9 +25,11 @@ SPECS = affordable_specs()
 CNN = SPECS["pneumonia_cnn"]
 
 
-@pytest.fixture(scope="module")
-def repository(mixed_repository: Path) -> Path:
-    return mixed_repository
+@pytest.fixture(scope="module", params=["tiny", pytest.param("real", marks=pytest.mark.slow)])
+def repository(request: pytest.FixtureRequest) -> Path:
+    """Tiny networks, and for the slow tests real ones where those are at hand."""
+    folder: Path = request.getfixturevalue("tiny_repository" if request.param == "tiny" else "mixed_repository")
+    return folder
 
 
 def _fp32(repository: Path, name: str) -> Path:
@@ -39,8 +41,8 @@ def _constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def cnn(repository: Path) -> Path:
-    return _fp32(repository, "pneumonia_cnn")
+def cnn(small_repository: Path) -> Path:
+    return _fp32(small_repository, "pneumonia_cnn")
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +113,11 @@ def test_a_layer_that_is_kept_reads_what_it_read(cnn: Path, tmp_path: Path) -> N
     assert found[last.name] == list(last.input)
 
 
+@pytest.mark.slow  # a network of real size
 @pytest.mark.parametrize("name", ["chest_xray"])
-def test_a_quarter_of_the_bytes(name: str, repository: Path, tmp_path: Path) -> None:
+def test_a_quarter_of_the_bytes(name: str, real_repository: Path, tmp_path: Path) -> None:
     """The target is 27 % of FP32 for a ResNet50."""
-    fp32 = _fp32(repository, name)
+    fp32 = _fp32(real_repository, name)
     seen = activations(fp32, samples.generated(SPECS[name], 2))
     for form in (SYMMETRIC, UNSIGNED):
         write_quantised(fp32, tmp_path / form.file, ranges(seen, "all values"), form)

@@ -41,9 +41,11 @@ AMPERE_AND_LATER = ("8.0", "8.6", "8.9", "12.0", "12.1")
 FILES: dict[str, Callable[[Path], Path]] = {"fp32": tiny.fp32, "fp16": tiny.fp16, "int8": tiny.int8}
 
 
-@pytest.fixture(scope="module")
-def repository(mixed_repository: Path) -> Path:
-    return mixed_repository
+@pytest.fixture(scope="module", params=["tiny", pytest.param("real", marks=pytest.mark.slow)])
+def repository(request: pytest.FixtureRequest) -> Path:
+    """Tiny networks, and for the slow tests real ones where those are at hand."""
+    folder: Path = request.getfixturevalue("tiny_repository" if request.param == "tiny" else "mixed_repository")
+    return folder
 
 
 @pytest.fixture

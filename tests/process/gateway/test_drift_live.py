@@ -39,7 +39,7 @@ def _halves(sample_data: SampleData) -> tuple[list[Path], list[Path]]:
 
 @pytest.fixture(scope="module")
 def server(
-    triton: Live, repository: Path, sample_data: SampleData, tmp_path_factory: pytest.TempPathFactory
+    triton: Live, tiny_repository: Path, sample_data: SampleData, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
     """Whose card holds the distribution of one half of the films, and of its own answers."""
     first, _ = _halves(sample_data)
@@ -55,12 +55,12 @@ def server(
         name: np.array([answer.outputs[name] for answer in answers]) for name in ("probabilities", "uncertainty")
     }
     folder = tmp_path_factory.mktemp("drift")
-    copy = copy_repository(repository, folder / "model_repository")
+    copy = copy_repository(tiny_repository, folder / "model_repository")
     file = copy / SPEC.net / "1" / FILENAME
     card = Card.read(file)
     told = msgspec.to_builtins(card) | {"reference": msgspec.to_builtins(reference_distribution(SPEC, items, outputs))}
     replace_file(file, msgspec.json.encode(told))
-    with serving(copy, folder, MODELS=MODEL) as live:
+    with serving(copy, folder, MODELS=MODEL, PROFILE="") as live:
         yield live
 
 

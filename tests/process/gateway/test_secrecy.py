@@ -18,10 +18,10 @@ SMILES = "CC(C)CC1CCC(CC1)C(C)C(N)PLANTED"
 
 
 @pytest.fixture(scope="module")
-def own_triton(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def own_triton(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """With a log of its own."""
     folder = tmp_path_factory.mktemp("triton")
-    with serving(repository, folder, MODELS="chest_xray,solubility", VERBOSE="1") as live:
+    with serving(tiny_repository, folder, MODELS="chest_xray,solubility", VERBOSE="1") as live:
         yield live
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from export.loading import loaded_net
 from export.models import all_specs
 from export.nets.vision import transforms
 from medserve import Client
-from tests.support.live import Live
+from tests.support.live import Live, serving
+from tests.support.repositories import SMALL
 from tests.support.samples import SampleData
 
 # What the checkpoints' README states for the labelled films: right answers, films.
@@ -64,6 +66,26 @@ def _served(live: Live, model: str, paths: list[Path]) -> np.ndarray:
         return np.stack(list(pool.map(ask, paths)))
 
 
+@pytest.fixture(scope="module")
+def small(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The cheapest real networks in FP32."""
+    with serving(small_repository, tmp_path_factory.mktemp("small"), MODELS=",".join(SMALL), PROFILE="") as live:
+        yield live
+
+
+def test_served_probabilities_of_some_films_are_pytorchs(
+    small: Live, sample_data: SampleData, checkpoints: Path | None
+) -> None:
+    eager = _eager("pneumonia_cnn", checkpoints)
+    films = [film.path for film in sample_data.files("cxr")][::8]
+    assert len(films) >= 12
+    wanted = np.stack([eager(path) for path in films])
+    worst = np.abs(_served(small, "pneumonia_cnn", films) - wanted).max()
+    print(f"pneumonia_cnn: {len(films)} films, max|Δp| {worst:.1e}")
+    assert worst <= 1e-4
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_served_probabilities_are_pytorchs(
     triton_real: Live, triton_real_fp32: Live, sample_data: SampleData, checkpoints: Path | None, model: str
@@ -85,6 +107,7 @@ def test_served_probabilities_are_pytorchs(
     assert not flips.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_sample_checkpoints_reach_their_stated_accuracy(
     triton_real: Live, sample_data: SampleData, checkpoints: Path | None, model: str
@@ -101,19 +124,21 @@ def test_sample_checkpoints_reach_their_stated_accuracy(
     assert abs(right - stated) <= 1
 
 
-def test_solubility_equals_pytorch_geometric_on_all_of_esol(triton_real: Live, sample_data: SampleData) -> None:
+@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
+def test_solubility_equals_pytorch_geometric_on_esol(small: Live, sample_data: SampleData, step: int) -> None:
     from export.references import reference
     from preprocess.molecule import molecules_to_graphs
 
     with (sample_data.folder / "data" / "esol" / "delaney-processed.csv").open(newline="") as table:
         smiles = [row["smiles"] for row in csv.DictReader(table)]
     assert len(smiles) == 1128
+    smiles = smiles[::step]
     spec = all_specs()["solubility"]
     net, _ = loaded_net(spec, None)
     wanted = np.array([reference(net, spec, molecules_to_graphs([s.encode()]))["log_s"][0] for s in smiles])
 
     def ask(text: str) -> float:
-        return json.loads(triton_real.generate("solubility", smiles=text).body)["log_s"]
+        return json.loads(small.generate("solubility", smiles=text).body)["log_s"]
 
     with ThreadPoolExecutor(4) as pool:
         served = np.array(list(pool.map(ask, smiles)))

@@ -14,6 +14,8 @@ from report.card import Card
 from tests.support.live import Live
 from tests.support.repositories import TRAINED
 
+pytestmark = pytest.mark.slow  # networks of real size, as they were tuned
+
 SPECS = [all_specs()[name] for name in TRAINED]
 
 
