@@ -12,6 +12,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from export.artefact import ARTEFACT
 from export.plans.plan import COMPUTE_CAPABILITIES, plan_name
+from export.plans.shapes import ranges
 from export.spec import ModelSpec, Tensor
 from queueing.queue import MOST_PLACES, PLACES
 from report.answer import CPU_PROFILE, TENSORRT_PROFILE
@@ -25,7 +26,6 @@ NO_PLAN = "no-plan-for-this-gpu.plan"  # what Triton looks for, and names, where
 # nothing with 1, 8 and 100 callers, and cost a lone one its millisecond. On a GPU it has not been measured.
 GPU_DELAY_US = 1000
 WARM_UP = (1, 8)  # batches, before a network is READY
-ATOMS = 8  # of a molecule of nothing
 _TYPES = {"BYTES": pb.TYPE_STRING, "UINT8": pb.TYPE_UINT8, "FP32": pb.TYPE_FP32}
 
 
@@ -84,11 +84,11 @@ def _net(spec: ModelSpec, kind: int) -> pb.ModelConfig:
 def _warm_up(config: pb.ModelConfig, spec: ModelSpec, size: int) -> None:
     """A batch of nothing before the network is READY: the first caller does not wait for what an engine does once."""
     sample = config.model_warmup.add(name=f"batch of {size}", batch_size=size)
+    shapes = ranges(spec)  # a plan takes no other shapes, and a warm-up that fails ends the server
     for tensor in spec.step.outputs:
+        dims = shapes[tensor.name].smallest[1:]
         sample.inputs[tensor.name].CopyFrom(
-            pb.ModelWarmup.Input(
-                data_type=_TYPES[tensor.dtype], dims=[dim if dim > 0 else ATOMS for dim in tensor.dims], zero_data=True
-            )
+            pb.ModelWarmup.Input(data_type=_TYPES[tensor.dtype], dims=dims, zero_data=True)
         )
 
 

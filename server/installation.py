@@ -16,6 +16,7 @@ IMAGE = Path("/opt/tritonserver")  # where NVIDIA's images have it
 PACKAGES = Path(__file__).resolve().parent.parent  # where our packages are imported from
 OUR_BACKEND = Path(__file__).resolve().parent / "backends" / "onnxruntime" / "model.py"
 GPU_BACKENDS = ("onnxruntime", "tensorrt")
+POOLS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # variables: threads of a library's pool
 
 
 class InstallationError(RuntimeError):
@@ -98,10 +99,16 @@ def environment(triton: Installation, cache: Path, profile: str) -> dict[str, st
     own = dict(os.environ)
     libpython = sysconfig.get_config_var("LIBDIR") or ""
     site = sysconfig.get_paths()["purelib"]
+    # Python's folder last: on a GPU node it holds the host's libcuda, too, and the container's newer one, for older
+    # drivers, must be found before it.
     own["LD_LIBRARY_PATH"] = os.pathsep.join(
-        filter(None, (str(triton.libraries or ""), libpython, own.get("LD_LIBRARY_PATH")))
+        filter(None, (str(triton.libraries or ""), own.get("LD_LIBRARY_PATH"), libpython))
     )
-    own["PYTHONPATH"] = os.pathsep.join((str(PACKAGES), site))
+    # Behind ours what the image brings: NVIDIA's has DALI there.
+    own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PACKAGES), site, own.get("PYTHONPATH"))))
+    # There are as many workers as cores: each library's own pool of threads would only multiply them. Without this,
+    # 16 cores start over 2,000 threads, more than containers are allowed.
+    own |= dict.fromkeys(POOLS, "1")
     # The worker embeds the `python3` that it finds first.
     own["PATH"] = os.pathsep.join((str(Path(sys.prefix, "bin")), own.get("PATH", "")))
     own["MEDSERVE_CACHE_DIR"] = str(cache)

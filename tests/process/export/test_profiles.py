@@ -13,6 +13,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 from export import profiles
 from export.models import all_specs
 from export.plans.plan import COMPUTE_CAPABILITIES, plan_name
+from export.plans.shapes import ranges
 from export.precision.half import write_half
 from export.spec import ModelSpec
 from report.card import Card
@@ -63,6 +64,18 @@ def test_a_network_that_is_not_on_request_is_warm_before_it_is_ready(spec: Model
                 each.name: each.data_type for each in config.input
             }
             assert all(dim > 0 for each in sample.inputs.values() for dim in each.dims)
+
+
+@pytest.mark.parametrize("spec", all_specs().values(), ids=lambda spec: spec.name)
+def test_every_warm_up_has_a_shape_that_the_plan_takes(spec: ModelSpec) -> None:
+    """TensorRT's backend rejects every other one, and Triton ends when a warm-up fails."""
+    taken = ranges(spec)
+    for config in _configs(spec, COMMITTED).values():
+        for sample in config.model_warmup:
+            for name, each in sample.inputs.items():
+                shape = (sample.batch_size, *each.dims)
+                bounds = zip(taken[name].smallest, shape, taken[name].largest, strict=True)
+                assert all(low <= size <= high for low, size, high in bounds), (config.name, name, shape)
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.name)
