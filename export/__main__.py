@@ -31,7 +31,7 @@ _WRITES_TEXT_ALONE = ("repository", "cards", "packages")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 1 after a message on stderr."""
     options = _parser().parse_args(arguments)
-    alone = nullcontext() if options.command in _WRITES_TEXT_ALONE else _lock(options.repository)
+    alone = nullcontext() if options.command in _WRITES_TEXT_ALONE else _lock(_written(options))
     try:
         with alone:
             return COMMANDS[options.command].run(options)
@@ -53,9 +53,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _written(options: argparse.Namespace) -> Path:
+    """The folder that the command writes to: a repository that plans are built from may be mounted read-only."""
+    folder: Path = getattr(options, "into", None) or options.repository
+    return folder
+
+
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """One exporter at a time: two `make serve` in one checkout wait for each other."""
+    """One exporter at a time: two `make serve` in one checkout wait for each other, and two pods build plans once."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
     try:

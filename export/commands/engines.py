@@ -32,7 +32,9 @@ def add(parser: ArgumentParser) -> None:
         type=Path,
         help="leave the repository as it is: build in a copy below this folder, once, and link it as INTO/models",
     )
-    parser.add_argument("--proofs", type=Path, default=Path("build/plans"), help="for plans that Triton cannot load")
+    parser.add_argument(
+        "--proofs", type=Path, help="for plans that Triton cannot load; default: .proofs in the repository"
+    )
 
 
 def run(options: Namespace) -> int:
@@ -64,7 +66,7 @@ def _build(options: Namespace) -> int:
     for spec in chosen(options.models):
         site = Site(
             repository=options.repository,
-            proofs=options.proofs,
+            proofs=options.proofs or options.repository / ".proofs",
             server_version=options.server_tensorrt,
             pictures=pictures_of(spec, pictures, labels),
         )

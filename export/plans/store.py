@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,7 +57,9 @@ def own_copy(repository: Path, into: Path, name: str, clock: Callable[[], float]
     else:
         partial = into / f".{name}.{socket.gethostname()}.{os.getpid()}"
         try:
-            shutil.copytree(repository, partial)
+            shutil.copytree(repository, partial, copy_function=_writable_copy)
+            for folder in (partial, *filter(Path.is_dir, partial.rglob("*"))):
+                folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
             yield partial
             with contextlib.suppress(OSError):  # somebody else was first
                 partial.rename(done)
@@ -65,6 +68,11 @@ def own_copy(repository: Path, into: Path, name: str, clock: Callable[[], float]
     done.touch()
     _point(into / CURRENT, name)
     _forget(into, done, clock())
+
+
+def _writable_copy(source: str, target: str) -> None:
+    """Without the source's mode: a repository may be read-only to all."""
+    shutil.copyfile(source, target)
 
 
 def _point(link: Path, name: str) -> None:

@@ -86,3 +86,20 @@ def test_what_a_killed_build_left_goes_after_a_day(source: Path, tmp_path: Path)
     os.utime(into / ".dead.host.1", (0, 0))
     _build(source, into, "a")
     assert sorted(path.name for path in into.iterdir()) == [".alive.host.2", "a", "models"]
+
+
+def test_copy_of_a_read_only_repository_can_be_written(source: Path, tmp_path: Path) -> None:
+    """As root nothing is read-only: what counts is the mode that the copy has."""
+    into = tmp_path / "work"
+    into.mkdir()
+    folders = [source, *filter(Path.is_dir, source.rglob("*"))]
+    for file in filter(Path.is_file, source.rglob("*")):
+        file.chmod(0o444)
+    for folder in reversed(folders):
+        folder.chmod(0o555)
+    with own_copy(source, into, "a") as copy:
+        assert copy is not None
+        modes = {path.stat().st_mode & 0o200 for path in (copy, *copy.rglob("*"))}
+    for folder in folders:
+        folder.chmod(0o755)
+    assert modes == {0o200}
