@@ -34,7 +34,7 @@ def described(name: str) -> dict:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_is_answered_on_a_phone_too(chromium: Browser, stand_in: StandIn, name: str):
-    with opened(chromium, stand_in.url, viewport=PHONE) as page:
+    with opened(chromium, stand_in.url, family="each model", viewport=PHONE) as page:
         ask(page, name)
         checks.check_fits(page)
         checks.check_answer(page, described(name), list(values_of(described(name))))
@@ -59,7 +59,7 @@ def test_the_page_names_no_model(chromium: Browser, stand_in: StandIn):
 
 @pytest.mark.parametrize("name", ["skin_lesion", "brain_fusion", "pneumonia", "pneumonia_cnn", "solubility"])
 def test_all_can_read_it(chromium: Browser, stand_in: StandIn, name: str):
-    with opened(chromium, stand_in.url, viewport=WIDE) as page:
+    with opened(chromium, stand_in.url, family="read", viewport=WIDE) as page:
         ask(page, name)
         checks.check_accessible(page)
         checks.check_contrast(page)

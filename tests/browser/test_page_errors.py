@@ -68,7 +68,7 @@ PROXY = "<html><body><h1>Bad gateway</h1></body></html>"
 )
 def test_every_error_is_a_sentence(chromium: Browser, stand_in: StandIn, failure: Failure, title: str, detail: str):
     stand_in.fail = failure
-    with opened(chromium, stand_in.url) as page:
+    with opened(chromium, stand_in.url, family="errors") as page:
         checks.ask(page, "chest_xray", {"image": checks.picture()})
         checks.check_error(page, title, detail)
         stand_in.fail = None
@@ -90,7 +90,7 @@ def test_all_can_read_an_error(chromium: Browser, stand_in: StandIn):
 
 def test_the_page_waits_as_long_as_it_is_told(chromium: Browser, stand_in: StandIn):
     stand_in.fail = problem(429, "too_many", "Slow down", "Ten a minute.", **{"Retry-After": "3600"})
-    with opened(chromium, stand_in.url) as page:
+    with opened(chromium, stand_in.url, fresh=True) as page:
         page.clock.install()
         page.reload()
         checks.ask(page, "chest_xray", {"image": checks.picture()})
@@ -129,7 +129,7 @@ def test_a_server_that_is_not_up_yet(chromium: Browser, stand_in: StandIn):
     ("told", "title"), [('{"models": 7}', "The server is not understood"), ('{"models": []}', "No model is there")]
 )
 def test_a_server_that_tells_of_no_model(chromium: Browser, stand_in: StandIn, told: str, title: str):
-    with opened(chromium, stand_in.url) as page:
+    with opened(chromium, stand_in.url, fresh=True) as page:
         page.route("**/model-info", lambda route: route.fulfill(status=200, body=told))
         page.reload()
         checks.check_error(page, title, "")
@@ -218,7 +218,7 @@ def test_markup_in_errors_is_text(chromium: Browser, stand_in: StandIn):
 def test_pictures_are_data_and_nothing_else(chromium: Browser, stand_in: StandIn, address: object):
     """`opened` sees to it that nobody elsewhere is asked."""
     stand_in.change = {"pictures": {"smiles": address}, "heatmaps": {"smiles": address}}
-    with opened(chromium, stand_in.url) as page:
+    with opened(chromium, stand_in.url, family="pictures") as page:
         checks.ask(page, "solubility", {"smiles": "CCO"})
         checks.check_answer(page, described("solubility"), ["smiles"])
         expect(page.locator(".paper img")).to_have_count(1 if address == SVG else 0)

@@ -25,7 +25,7 @@ def test_every_model(chromium: Browser, shared_gateway: Running) -> None:
     assert len(models) >= 8
     for described in models:
         values = {each["name"]: PICTURE if each["picture"] else "CC(=O)Oc1ccccc1C(=O)O" for each in described["inputs"]}
-        with opened(chromium, shared_gateway.url) as page:
+        with opened(chromium, shared_gateway.url, family="each model") as page:
             checks.ask(page, described["name"], values)
             checks.check_answer(page, described, list(values))
             checks.check_accessible(page)

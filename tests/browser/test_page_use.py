@@ -64,7 +64,7 @@ def tab_to(page: Page, wanted: str) -> list[str]:
 
 
 def test_a_result_without_a_mouse(chromium: Browser, stand_in: StandIn):
-    with opened(chromium, stand_in.url) as page:
+    with opened(chromium, stand_in.url, fresh=True) as page:
         page.on("filechooser", lambda _: None)  # from now on: told to the browser late, a dialogue would be lost
         page.wait_for_selector("#ask-form:not([hidden])")
         passed = tab_to(page, "model")

@@ -22,6 +22,18 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 
+# Each window of Chromium loads two pages of its own, for the address bar that nobody sees: half of all the work.
+# Chromium takes only the last such list, so the entries of Playwright's own list that matter here are repeated.
+UNUSED = (
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup", "SpareRendererForSitePerProcess",
+    "AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose", "HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay", "MediaRouter",
+    "NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding", "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+)  # fmt: skip
+VIEWPORT = {"width": 1280, "height": 720}
+
+
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """Debian's, headless. It ends with the package: as long as it runs, asyncio.run() is refused in this thread."""
@@ -29,16 +41,20 @@ def chromium() -> Iterator[Browser]:
     if program is None:
         pytest.skip("needs Chromium; no `chromium` on the path")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        arguments = ["--no-sandbox", f"--disable-features={','.join(UNUSED)}"]
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
         yield browser
+        _kept.pop(browser, None)
         browser.close()
 
 
 @dataclass
 class Watched:
-    """What a page did that no page of ours may do."""
+    """A page, and what it did that no page of ours may do."""
 
+    page: Page
     origin: str
+    family: str = ""
     elsewhere: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
@@ -52,26 +68,69 @@ class Watched:
             self.said.append(message.text)
 
 
+_kept: dict[Browser, Watched] = {}
+
+
 @contextmanager
-def opened(browser: Browser, url: str, *, broken: bool = False, **context: Any) -> Iterator[Page]:
-    """The page in a fresh profile; at the end it must have asked nobody else and complained of nothing.
+def opened(
+    browser: Browser,
+    url: str,
+    *,
+    broken: bool = False,
+    fresh: bool = False,
+    family: str = "",
+    viewport: dict[str, int] = VIEWPORT,
+    color_scheme: Any = "light",
+) -> Iterator[Page]:
+    """The page, loaded anew, with nothing stored; at the end it must have asked nobody else and complained of nothing.
+
+    The tab of the last test is taken again, unless that test failed.
 
     Args:
         url: of the gateway.
         broken: the network is, on purpose: the browser says so on its console.
-        context: of `Browser.new_context`: `color_scheme`, `viewport`, …
+        fresh: a profile of its own, that no other test gets: for what a load does not undo, as routes and clocks.
+        family: of tests that ask and look, each as well where another has asked before: the first of them loads the
+            page, and each of the others takes it as the one before left it.
     """
-    profile = browser.new_context(**({"reduced_motion": "reduce"} | context))
-    page = profile.new_page()
+    alone = fresh or broken
+    watched = None if alone else _kept.pop(browser, None)
+    if watched and watched.origin != url.rstrip("/"):
+        watched.page.context.close()
+        watched = None
+    loaded = watched is not None and family != "" and watched.family == family
+    if watched is None:
+        watched = _new(browser, url)
+    elif not loaded:
+        watched.page.evaluate("sessionStorage.clear(); localStorage.clear()")
+    page = watched.page
+    page.set_viewport_size(viewport)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme=color_scheme, reduced_motion="reduce")
+    if not loaded:
+        page.goto(url)
+    watched.family = family
+    try:
+        yield page
+        assert watched.elsewhere == []
+        assert page.evaluate("window.__violations") == []
+        assert broken or watched.said == []
+    except BaseException:
+        alone = True
+        raise
+    finally:
+        if alone:
+            page.context.close()
+        else:
+            _kept[browser] = watched
+
+
+def _new(browser: Browser, url: str) -> Watched:
+    """A tab in a profile of its own."""
+    page = browser.new_context().new_page()
     page.set_default_timeout(TIMEOUT_MS)
-    watched = Watched(url.rstrip("/"))
+    watched = Watched(page, url.rstrip("/"))
     page.add_init_script(WATCH)
     page.on("request", watched.request)
     page.on("console", watched.console)
     page.on("pageerror", lambda error: watched.said.append(str(error)))
-    page.goto(url)
-    yield page
-    assert watched.elsewhere == []
-    assert page.evaluate("window.__violations") == []
-    assert broken or watched.said == []
-    profile.close()
+    return watched
