@@ -49,6 +49,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(SHARED_GROUP if shared else item.location[0]))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run where xdist spreads the tests of one group over its workers.
+
+    xdist 3.8 passes a group on in the test's id, which pytest 9.2 no longer lets it change: no error, no groups.
+    """
+    grouped = getattr(session.config.option, "loadgroup", False)
+    if grouped and session.items and "@" not in session.items[0].nodeid:
+        raise pytest.UsageError(
+            f"pytest {pytest.__version__}: expected test ids that end with their xdist_group, got "
+            f"{session.items[0].nodeid}. Install what constraints.txt pins: `make setup`."
+        )
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the command that repeats each failure."""
     failed = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]

@@ -135,6 +135,7 @@ def test_what_is_missed_or_proves_nothing_ends_with_1(
     assert said in result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_nobody_there_is_said_so(slo_file: Path, tmp_path: Path) -> None:
     (port,) = free_ports(1)
     result = _load(slo_file, tmp_path, "--url", f"grpc://127.0.0.1:{port}", "--slo", "quick")
@@ -202,7 +203,14 @@ def test_a_worker_that_is_lost_spoils_the_run(triton: Live, slo_file: Path, tmp_
     assert "worker's last word is missing" in judged.stdout
 
 
-@pytest.mark.parametrize("arguments", [("--runs", "0"), ("--data", "nowhere"), ("--models", "abacus")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--runs", "0"),
+        pytest.param(("--data", "nowhere"), marks=pytest.mark.slow),
+        pytest.param(("--models", "abacus"), marks=pytest.mark.slow),
+    ],
+)
 def test_what_would_measure_nothing_is_refused(slo_file: Path, tmp_path: Path, arguments: tuple[str, str]) -> None:
     result = _load(slo_file, tmp_path, *arguments)
     assert result.returncode != 0

@@ -132,6 +132,7 @@ def _tests_of(name: str, names: list[str]) -> Iterator[tuple[str, dict[str, Any]
             yield file.name, suite | {"tests": kept}
 
 
+@pytest.mark.slow  # promtool runs all tests again for each
 @pytest.mark.parametrize("name", ALERTS)
 def test_a_changed_alert_is_found(name: str, tmp_path: Path) -> None:
     """The tests of each alert can fail: one comparison inverted, one limit doubled or halved, and they do.
