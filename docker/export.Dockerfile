@@ -18,9 +18,10 @@ COPY server server
 COPY export export
 COPY model_repository model_repository
 COPY examples examples
-# The image's torch, torchvision and TensorRT stay: they were built for each other and for its CUDA.
-RUN grep -v -E '^(torch|torchvision|tensorrt|nvidia-)' constraints.txt > others.txt \
-    && python3 -m pip install --break-system-packages --constraint others.txt '.[launch,export-all]'
+# The image's torch, torchvision and TensorRT stay: they were built for each other and for its CUDA. The image has a
+# constraints file of its own in PIP_CONSTRAINT, which pip would apply next to ours: no version satisfies both.
+RUN grep -v -E '^(torch|torchvision|tensorrt[a-z0-9_-]*|nvidia-[a-z0-9_-]*)==' constraints.txt > others.txt \
+    && PIP_CONSTRAINT='' python3 -m pip install --break-system-packages --constraint others.txt '.[launch,export-all]'
 USER 1000:1000
 ENV PYTHONDONTWRITEBYTECODE=1
 ENTRYPOINT ["python3", "-m", "export"]
