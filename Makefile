@@ -36,7 +36,7 @@ COMPOSE ?= $(shell docker info >/dev/null 2>&1 && echo docker compose || echo $(
 # Debian's programs that some tests need, and skip without: images are built and run, alerts are tested.
 SYSTEM := buildah catatonit chromium conmon debootstrap fuse-overlayfs iptables netavark aardvark-dns podman postgresql prometheus runc uidmap
 
-.PHONY: help setup system export calibrate tune engines serve gateway up down explain load bench peers overload soak test test-fast test-slow test-load test-all coverage mutants check dashboard clean
+.PHONY: help setup system export calibrate tune engines cuda serve gateway up down explain load bench peers overload soak test test-fast test-slow test-load test-all coverage mutants check dashboard clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,12 @@ tune: $(VENV)/.export-all ## time what passed its gate on this CPU, and serve th
 engines: $(VENV)/.engines ## build TensorRT plans: for this GPU, or without one RTX plans as a proof (MODELS PRECISION)
 	@$(EXPORT) && $(BIN)/python -m export engines
 
-serve: $(VENV)/.export ## serve until Ctrl-C; a model that is not exported yet is exported in FP32 and joins (CHECKPOINTS MODELS PROFILE HOST HTTP_PORT …)
+# Where an NVIDIA driver is loaded, networks run on CUDA: installed last, since onnxruntime-gpu is onnxruntime's module, too.
+GPU := $(wildcard /proc/driver/nvidia/version)
+
+cuda: $(VENV)/.cuda ## install what runs networks on this machine's NVIDIA GPU; `make serve` does so where a driver is loaded
+
+serve: $(VENV)/.export $(if $(GPU),$(VENV)/.cuda) ## serve until Ctrl-C; a model that is not exported yet is exported in FP32 and joins (CHECKPOINTS MODELS PROFILE HOST HTTP_PORT …)
 	@$(if $(MODELS),$(BIN)/python -m export packages | xargs --no-run-if-empty $(PIP))
 	@exec $(BIN)/python -m server --publisher "$(PUBLISH)"
 
@@ -90,6 +95,9 @@ down: $(VENV)/.compose ## stop what `make up` started
 
 explain: $(VENV)/.serve ## what a launch on this machine would use, why, and what changes it
 	@$(BIN)/python -m server explain
+
+# Tests start hundreds of programs: each would compile our sources again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What `make test` runs: everything but what takes minutes by its nature (marked slow, or below tests/load).
 QUICK := tests/unit tests/process tests/container tests/browser -m 'not slow'
@@ -178,6 +186,13 @@ $(VENV)/.export-all: $(VENV)/.export
 # TensorRT for data centres comes with NVIDIA's own index, or with its containers; this one builds without a GPU.
 $(VENV)/.engines: $(VENV)/.export-all
 	@$(BIN)/python -c 'import tensorrt' 2>/dev/null || $(PIP) --editable '.[serve,export-all,engines]'
+	@touch $@
+
+# Again after any install that brought onnxruntime back.
+$(VENV)/.cuda: $(VENV)/.export $(wildcard $(VENV)/.export-all)
+	@echo 'setup: installing onnxruntime for CUDA'
+	@$(BIN)/python -m pip uninstall --quiet --yes onnxruntime
+	@$(PIP) --editable '.[cuda]'
 	@touch $@
 
 $(VENV)/.load: $(VENV)/.export-all

@@ -3,10 +3,12 @@
 config.pbtxt            any CPU: FP32 on onnxruntime
 configs/cpu.pbtxt       this machine's choice (`python -m export tune`); never committed
 configs/tensorrt.pbtxt  a plan for the GPU that is there, by compute capability
-configs/cuda.pbtxt      onnxruntime on a GPU, no plan needed
+configs/cuda.pbtxt      onnxruntime on a GPU, no plan needed: exact FP32. A launch serves FP16 where it was published
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from tritonclient.grpc import model_config_pb2 as pb
 
@@ -26,6 +28,13 @@ NO_PLAN = "no-plan-for-this-gpu.plan"  # what Triton looks for, and names, where
 # nothing with 1, 8 and 100 callers, and cost a lone one its millisecond. On a GPU it has not been measured.
 GPU_DELAY_US = 1000
 WARM_UP = (1, 8)  # batches, before a network is READY
+MAX_WARMED_BATCH = 16  # on CUDA each size is warmed up to here: cuDNN chooses its algorithms for each
+CUDA_SETTINGS = {
+    "cudnn_conv_algo_search": "1",  # by heuristics: an exhaustive search for each new batch size would stall calls
+    "arena_extend_strategy": "1",  # by what is needed: doubled arenas of eight networks do not fit next to each other
+    "intra_op_thread_count": "1",  # the GPU computes; threads would only spin
+}
+WORKSPACE_BYTES = 4 << 30  # for activations and cuDNN, next to the weights, twice. Not measured yet
 _TYPES = {"BYTES": pb.TYPE_STRING, "UINT8": pb.TYPE_UINT8, "FP32": pb.TYPE_FP32}
 
 
@@ -58,14 +67,24 @@ def tensorrt(spec: ModelSpec) -> pb.ModelConfig:
 
 
 def cuda(spec: ModelSpec) -> pb.ModelConfig:
-    """onnxruntime on CUDA, in FP16 where the model has it: its FP32 would be TF32 there, which no gate has seen."""
-    config = _net(spec, pb.ModelInstanceGroup.KIND_GPU)
-    config.backend = "onnxruntime"
-    config.default_model_filename = ARTEFACT if "fp16" in dict(spec.unsupported) else HALF
+    """FP32 on onnxruntime's CUDA provider: every model has that file, and without TF32 it computes what the gate saw.
+
+    Names and places are the C++ backend's: where `parameters` has any of the four below, it no longer reads them from
+    the accelerator; `use_tf32` it reads there alone.
+    """
+    largest = spec.max_batch if spec.max_batch <= MAX_WARMED_BATCH else max(WARM_UP)
+    config = _net(spec, pb.ModelInstanceGroup.KIND_GPU, warm_up=range(1, largest + 1))
+    config.backend, config.default_model_filename = "onnxruntime", ARTEFACT
+    accelerator = config.optimization.execution_accelerators.gpu_execution_accelerator.add(name=CUDA)
+    accelerator.parameters["use_tf32"] = "0"
+    settings = CUDA_SETTINGS | {"gpu_mem_limit": str(2 * 4 * spec.parameters + WORKSPACE_BYTES)}
+    for name, value in settings.items():
+        config.parameters[name].string_value = value
+    bound(config)
     return config
 
 
-def _net(spec: ModelSpec, kind: int) -> pb.ModelConfig:
+def _net(spec: ModelSpec, kind: int, warm_up: Iterable[int] = WARM_UP) -> pb.ModelConfig:
     config = pb.ModelConfig(
         name=spec.net,
         max_batch_size=spec.max_batch,
@@ -76,7 +95,7 @@ def _net(spec: ModelSpec, kind: int) -> pb.ModelConfig:
     add_outputs(config, spec)
     add_output(config, spec.summary)
     config.instance_group.add(count=1, kind=kind)
-    for size in WARM_UP if not spec.on_request else ():
+    for size in warm_up if not spec.on_request else ():
         _warm_up(config, spec, min(size, spec.max_batch))
     return config
 

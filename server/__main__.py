@@ -102,7 +102,7 @@ class _Launch:
 
     def read(self) -> Repository:
         """The repository as it is now, with the configs that are served."""
-        return sized(Repository.read(self.folder, self.profile), self.numbers)
+        return sized(choices.with_half(Repository.read(self.folder, self.profile)), self.numbers)
 
     def verify(self, repository: Repository, names: Sequence[str]) -> None:
         """Raises PreflightError: an artefact of these models is not its card's, or was tuned for another CPU."""
@@ -128,7 +128,8 @@ def _run(options: argparse.Namespace, tag: str) -> None:
         _explain(options, triton, machine)
         return
     preflight.check_platform()
-    host = preflight.resolved_host(options.host, allow_remote=options.allow_remote or triton.gpus)
+    choices.check_profile(options.profile, machine.gpu, triton)  # before anything is exported for it
+    host = preflight.resolved_host(options.host, allow_remote=options.allow_remote or triton.image)
     names = ("HTTP_PORT", "GRPC_PORT", "METRICS_PORT", "HEALTH_PORT")
     ports = {name: preflight.port_number(name, getattr(options, name.lower())) for name in names}
     preflight.check_runs_programs(options.runtime)
@@ -143,7 +144,7 @@ def _run(options: argparse.Namespace, tag: str) -> None:
             folder=options.repository, profile=chosen.name, numbers=derived, machine=machine, address=address
         )
         repository = launch.read()
-        choices.check_servable(repository, needed, machine.gpu, gpus=triton.gpus)
+        choices.check_servable(repository, needed, machine.gpu, triton)
         preflight.check_shared_memory(repository.workers(needed))
         prune_cache(options.runtime / CACHE, repository.folder)
         plan = Plan(
@@ -170,7 +171,7 @@ def _chosen(
     plain = Repository.read(options.repository)
     models = plain.chosen(list(dict.fromkeys(filter(None, map(str.strip, options.models.split(","))))))
     needed = plain.closure(models)
-    chosen = profile(options.profile, plain, needed, machine, gpus=triton.gpus)
+    chosen = profile(options.profile, plain, needed, machine, triton)
     given = {name: getattr(options, name.lower()) for name in VARIABLES}
     return models, chosen, needed, numbers(machine, Repository.read(options.repository, chosen.name), needed, given)
 

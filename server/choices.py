@@ -3,36 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from tritonclient.grpc import model_config_pb2 as pb
 
-from report.answer import CPU_PROFILE
-from report.card import Card
+from report.answer import CPU_PROFILE, TENSORRT_PROFILE
+from report.card import FILENAME, Card
+from server.installation import Installation
 from server.preflight import PreflightError
-from server.repository import Repository
+from server.repository import CUDA_PROFILE, Repository
 
+HALF = "fp16.onnx"
 _ON_CPU = ("", "onnxruntime", "python")  # backends; "": an ensemble
 
 
-def check_servable(repository: Repository, names: Iterable[str], gpu: str, *, gpus: bool) -> None:
+def check_profile(profile: str, gpu: str, triton: Installation) -> None:
+    """Raises PreflightError: a profile for GPUs that this machine or this server cannot run.
+
+    Args:
+        profile: as requested.
+        gpu: see Machine.
+        triton: that is installed.
+    """
+    if profile not in (CUDA_PROFILE, TENSORRT_PROFILE):
+        return
+    where = f"PROFILE={profile}"
+    if not gpu:
+        raise PreflightError(
+            f"{where}: expected an NVIDIA GPU whose driver answers (libcuda.so.1, cuInit), found none. Serve "
+            f"PROFILE={CPU_PROFILE}, or check `nvidia-smi`."
+        )
+    if not triton.image and profile == TENSORRT_PROFILE:
+        raise PreflightError(
+            f"{where}: expected NVIDIA's image, whose Triton loads plans, got the wheel's, which loads none. Serve "
+            f"PROFILE={CUDA_PROFILE}, or start the image."
+        )
+    if not triton.gpus:
+        raise PreflightError(
+            f"{where}: expected the package onnxruntime-gpu, got onnxruntime for CPUs. Install it with "
+            "`make cuda`, or serve PROFILE=" + CPU_PROFILE + "."
+        )
+
+
+def check_servable(repository: Repository, names: Iterable[str], gpu: str, triton: Installation) -> None:
     """Raises PreflightError: a network that this server or this machine cannot run.
 
     Args:
         repository: read with the profile that is served.
         names: the models to load.
         gpu: see Machine.
-        gpus: whether the installed Triton can use one.
+        triton: that is installed.
     """
     for name in names:
-        if not (on_gpu(repository.configs[name]) or repository.configs[name].backend not in _ON_CPU):
+        config = repository.configs[name]
+        if not (on_gpu(config) or config.backend not in _ON_CPU):
             continue
         said = f"{name}: expected a network that runs on a CPU, got one for GPUs (profile {repository.profile})"
-        if not gpus:
+        if not triton.gpus or (config.backend not in _ON_CPU and not triton.image):
             raise PreflightError(
-                f"{said}, and the wheel's Triton uses none. Serve PROFILE={CPU_PROFILE}, or start NVIDIA's image."
+                f"{said}, and the wheel's Triton cannot run it. Serve PROFILE={CPU_PROFILE}, or start NVIDIA's image."
             )
         if not gpu:
             raise PreflightError(f"{said}, and this machine shows no GPU. Serve PROFILE={CPU_PROFILE}, or give it one.")
+
+
+def with_half(repository: Repository) -> Repository:
+    """The same, in FP16 where profile `cuda` is served and FP16 was published: exact FP32 is what every model has.
+
+    Raises:
+        report.card.CardError: a network without a sound manifest.
+    """
+    if repository.profile != CUDA_PROFILE:
+        return repository
+    configs = dict(repository.configs)
+    for name in filter(repository.is_network, configs):
+        manifest = max((repository.folder / name).glob(f"[0-9]*/{FILENAME}"), default=None)
+        if manifest is not None and HALF in Card.read(manifest).artefacts:
+            configs[name] = pb.ModelConfig()
+            configs[name].CopyFrom(repository.configs[name])
+            configs[name].default_model_filename = HALF
+    return replace(repository, configs=configs)
 
 
 def on_gpu(config: pb.ModelConfig) -> bool:

@@ -32,13 +32,15 @@ class Installation:
         backends: folder of the backends that came with it.
         stub: the python backend's worker program for this Python's version.
         libraries: shared libraries that the program is linked against; None where the system finds them.
-        gpus: whether it has the backends that run networks on a GPU.
+        image: whether it is NVIDIA's image's, which is made for networks and has backends of its own for GPUs.
+        gpus: whether networks can run on a GPU here: in the image's backends, or on CUDA in our own.
     """
 
     server: Path
     backends: Path
     stub: Path
     libraries: Path | None
+    image: bool
     gpus: bool
 
 
@@ -55,7 +57,7 @@ def find_triton(image: Path = IMAGE) -> Installation:
         backends = image / "backends"
         stub = backends / "python" / "triton_python_backend_stub"
         gpus = all((backends / name).is_dir() for name in GPU_BACKENDS)
-        return Installation(server, backends, stub, None, gpus)
+        return Installation(server, backends, stub, None, image=True, gpus=gpus)
     spec = importlib.util.find_spec("pytriton")
     if spec is None or spec.origin is None:
         raise InstallationError(f"expected the package nvidia-pytriton, or {server}; found neither. Run `make setup`.")
@@ -67,7 +69,19 @@ def find_triton(image: Path = IMAGE) -> Installation:
         found = ", ".join(sorted(path.name for path in (triton / "python_backend_stubs").glob("3.*")))
         raise InstallationError(f"expected a Triton worker for Python {version}; the wheel has {found}")
     libraries = package.parent / "nvidia_pytriton.libs"
-    return Installation(triton / "bin" / "tritonserver", triton / "backends", stub, libraries, gpus=False)
+    return Installation(
+        triton / "bin" / "tritonserver", triton / "backends", stub, libraries, image=False, gpus=_has_cuda()
+    )
+
+
+def _has_cuda() -> bool:
+    """Whether onnxruntime-gpu is installed: by its library, since to import it takes as long as a start may."""
+    spec = importlib.util.find_spec("onnxruntime")
+    return (
+        spec is not None
+        and spec.origin is not None
+        and (Path(spec.origin).parent / "capi" / "libonnxruntime_providers_cuda.so").is_file()
+    )
 
 
 def lay_out_backends(triton: Installation, folder: Path, *, on_gpu: bool = False) -> None:
@@ -78,7 +92,8 @@ def lay_out_backends(triton: Installation, folder: Path, *, on_gpu: bool = False
     Args:
         triton: that is to serve.
         folder: to be made; it must allow programs to run.
-        on_gpu: whether networks run in Triton's own backends, on a GPU; else in our `onnxruntime`.
+        on_gpu: whether networks run on a GPU. The image's own backends run them there; our `onnxruntime` does on a
+            CPU, and wherever the wheel's Triton serves, which brings no other.
     """
     python = folder / "python"
     python.mkdir(parents=True)
@@ -86,7 +101,7 @@ def lay_out_backends(triton: Installation, folder: Path, *, on_gpu: bool = False
         shutil.copy(triton.backends / "python" / name, python)
     shutil.copy(triton.stub, python)
     (python / triton.stub.name).chmod(0o755)
-    if on_gpu:
+    if on_gpu and triton.image:
         for name in GPU_BACKENDS:
             (folder / name).symlink_to(triton.backends / name)
     else:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from report.answer import CPU_PROFILE, TENSORRT_PROFILE
+from server.installation import Installation
 from server.machine import Machine
-from server.repository import Repository
+from server.repository import CUDA_PROFILE, Repository
 
 AUTO = "auto"
-CUDA_PROFILE = "cuda"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Profile:
         return f"{self.name or 'config.pbtxt of each model'}: {self.why}"
 
 
-def profile(asked: str, plain: Repository, needed: Sequence[str], machine: Machine, *, gpus: bool) -> Profile:
+def profile(asked: str, plain: Repository, needed: Sequence[str], machine: Machine, triton: Installation) -> Profile:
     """What is asked for, or with "auto" what this machine can serve fastest.
 
     Args:
@@ -37,14 +37,16 @@ def profile(asked: str, plain: Repository, needed: Sequence[str], machine: Machi
         plain: the repository, read without a profile.
         needed: every model to load.
         machine: to serve on.
-        gpus: whether the installed Triton can use one.
+        triton: that is installed.
     """
     if asked != AUTO:
         return Profile(asked, "as PROFILE says")
     if not machine.gpu:
         return Profile(CPU_PROFILE, "there is no GPU")
-    if not gpus:
-        return Profile(CPU_PROFILE, "the wheel's Triton serves on the CPU alone; for the GPU use NVIDIA's image")
+    if not triton.gpus:
+        return Profile(CPU_PROFILE, "onnxruntime-gpu is not installed; `make serve PROFILE=cuda` installs it")
+    if not triton.image:
+        return Profile(CUDA_PROFILE, "the wheel's Triton runs networks on CUDA; for plans use NVIDIA's image")
     if lacking := _without_plan(plain, needed, machine.gpu):
         return Profile(
             CUDA_PROFILE,

@@ -105,7 +105,7 @@ class Triton:
                     self._key,
                     loads,
                     verbose=verbose,
-                    gpu_metrics=installation.gpus,
+                    gpu_metrics=installation.image and installation.gpus,
                 ),
                 *([] if complete_configs else ["--disable-auto-complete-config"]),
             ],

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ pytest_plugins = ["tests.support.repositories", "tests.support.servers", "tests.
 TESTS = Path(__file__).resolve().parent
 SHARED = frozenset({"triton", "triton_real", "triton_real_fp32", "shared_gateway"})
 SHARED_GROUP = "triton"
+LONGEST_ID = 80  # characters of one parameter in a test's name
 TIERS = ("unit", "process", "container", "browser", "load")
 
 
@@ -36,6 +38,14 @@ def pytest_collect_file(file_path: Path) -> None:
         if tier not in TIERS:
             expected = ", ".join(f"tests/{name}/" for name in TIERS)
             raise pytest.UsageError(f"{file_path}: expected below one of {expected}. Move it to its tier.")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long content by its digest: pytest would escape 64 MiB of it into a test's name, in every process."""
+    if not isinstance(val, bytes | str) or len(val) <= LONGEST_ID:
+        return None
+    content = val.encode("utf-8", "surrogatepass") if isinstance(val, str) else val
+    return f"{argname}-{sha256(content).hexdigest()[:12]}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks

@@ -42,7 +42,7 @@ volumes:
   - name: plans
     persistentVolumeClaim: {claimName: {{ .class.gpu.plans.claim }}}
   {{- end }}
-  {{- include "medserve.scratch.volumes" .root | nindent 2 }}
+  {{- include "medserve.scratch.volumes" . | nindent 2 }}
 {{- end }}
 
 {{/* Where a class's pods may run, and how far apart: {root, name, class}. */}}
@@ -64,11 +64,14 @@ nodeSelector: {{ toYaml . | nindent 2 }}
 {{- with .class.tolerations }}
 tolerations: {{ toYaml . | nindent 2 }}
 {{- end }}
-{{- include "medserve.apart" (include "medserve.pods" .) }}
+{{- include "medserve.apart" (dict "pods" (include "medserve.pods" .) "own" .class.affinity) }}
 {{- end }}
 
-{{/* A wish, not a condition: two on one node are better than one. The context: labels of the pods. */}}
+{{/* Preferred, not required: two on one node are better than one. {pods: their labels, own: affinity of a class, which wins} */}}
 {{- define "medserve.apart" }}
+{{- if .own }}
+affinity: {{ toYaml .own | nindent 2 }}
+{{- else }}
 affinity:
   podAntiAffinity:
     preferredDuringSchedulingIgnoredDuringExecution:
@@ -76,11 +79,12 @@ affinity:
         podAffinityTerm:
           topologyKey: kubernetes.io/hostname
           labelSelector:
-            matchLabels: {{ . | nindent 14 }}
+            matchLabels: {{ .pods | nindent 14 }}
+{{- end }}
 topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: topology.kubernetes.io/zone
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
-      matchLabels: {{ . | nindent 8 }}
+      matchLabels: {{ .pods | nindent 8 }}
 {{- end }}

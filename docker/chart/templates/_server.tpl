@@ -4,12 +4,15 @@
 name: {{ .container }}
 image: {{ include "medserve.image" (ternary $values.images.gpu $values.images.cpu (hasKey .class "gpu")) }}
 imagePullPolicy: IfNotPresent
-args: [--repository, {{ .models }}]
+args: {{ concat (list "--repository" .models) (default list .class.arguments) | toJson }}
 env:
   - {name: MODELS, value: {{ include "medserve.models" . | quote }}}
-  - {name: PROFILE, value: {{ hasKey .class "profile" | ternary .class.profile "auto" | quote }}}
+  - {name: PROFILE, value: {{ include "medserve.profile" . | quote }}}
   - {name: DRAIN_DELAY_S, value: {{ $values.drain.delaySeconds | quote }}}
   - {name: HOME, value: /tmp}
+  {{- range $variable, $value := .class.environment }}
+  - {name: {{ $variable }}, value: {{ $value | quote }}}
+  {{- end }}
 # gRPC's first: KServe sends calls to the first.
 ports:
   - {name: {{ ternary "h2c" "grpc" $values.kserve.enabled }}, containerPort: 8001}
@@ -46,9 +49,17 @@ securityContext: {{ include "medserve.confined" . | nindent 2 }}
 
 {{- define "medserve.scratch.volumes" -}}
 - name: runtime
-  emptyDir: {sizeLimit: {{ .Values.runtimeSpace }}}
+  emptyDir: {sizeLimit: {{ .root.Values.runtimeSpace }}}
 - name: tmp
   emptyDir: {sizeLimit: 256Mi}
 - name: shm
-  emptyDir: {medium: Memory, sizeLimit: {{ .Values.sharedMemory }}}
+  emptyDir: {medium: Memory, sizeLimit: {{ default .root.Values.sharedMemory .class.sharedMemory }}}
+{{- end }}
+
+{{/* A class on GPUs names its profile: "auto" would serve on the CPU, and bill the GPU, where the driver does not answer. */}}
+{{- define "medserve.profile" -}}
+{{- if hasKey .class "profile" }}{{ .class.profile }}
+{{- else if not (hasKey .class "gpu") }}auto
+{{- else }}{{ ternary "tensorrt" "cuda" (hasKey .class.gpu "plans") }}
+{{- end }}
 {{- end }}

@@ -1,4 +1,4 @@
-"""What runs an ONNX file: onnxruntime on the CPU, or OpenVINO where the config asks for it."""
+"""What runs an ONNX file: onnxruntime on the CPU or on CUDA, or OpenVINO, as the config asks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from server.backends.onnxruntime.options import ConfigError, Options
 from server.machine import usable_cores
 
 CACHE_VARIABLE = "MEDSERVE_CACHE_DIR"  # compiled models; unset: none are kept
+CUDA_PROVIDER = "CUDAExecutionProvider"
 
 
 class OnnxRuntimeEngine:
@@ -26,19 +27,8 @@ class OnnxRuntimeEngine:
     name = "onnxruntime CPU"
 
     def __init__(self, options: Options) -> None:
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = options.threads
-        settings.inter_op_num_threads = options.inter_op_threads
-        if options.parallel:
-            settings.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
-        settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, options.graph_level)
-        settings.enable_cpu_mem_arena = options.arena
-        settings.enable_mem_pattern = options.pattern
-        settings.log_severity_level = 3
-        # Idle threads that spin would take the cores from the other models' processes.
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
-            options.file, sess_options=settings, providers=["CPUExecutionProvider"]
+            options.file, sess_options=_session_options(options), providers=["CPUExecutionProvider"]
         )
         self._run_options = onnxruntime.RunOptions()
         if options.shrink_arena:
@@ -47,6 +37,49 @@ class OnnxRuntimeEngine:
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
         answers: list[Array] = self._session.run(list(outputs), dict(inputs), self._run_options)
         return answers
+
+
+class CudaEngine:
+    """onnxruntime's CUDA provider, and no other: what it cannot run there is an error, not the CPU's.
+
+    Raises:
+        ImportError: the provider is not installed, or does not run on this machine.
+    """
+
+    name = "onnxruntime CUDA"
+
+    def __init__(self, options: Options) -> None:
+        if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+            raise ImportError(f"expected onnxruntime-gpu, got an onnxruntime without {CUDA_PROVIDER}")
+        if hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()  # CUDA's and cuDNN's libraries, where pip installed them
+        settings = _session_options(options)
+        settings.log_severity_level = 2  # why CUDA could not be had is a warning
+        self._session = onnxruntime.InferenceSession(
+            options.file, sess_options=settings, providers=[(CUDA_PROVIDER, dict(options.cuda or {}))]
+        )
+        self._session.disable_fallback()
+        if (got := self._session.get_providers()[:1]) != [CUDA_PROVIDER]:
+            raise ImportError(f"expected {CUDA_PROVIDER} to start, got {', '.join(got)}; see the warning above")
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        answers: list[Array] = self._session.run(list(outputs), dict(inputs))
+        return answers
+
+
+def _session_options(options: Options) -> onnxruntime.SessionOptions:
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = options.threads
+    settings.inter_op_num_threads = options.inter_op_threads
+    if options.parallel:
+        settings.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
+    settings.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, options.graph_level)
+    settings.enable_cpu_mem_arena = options.arena
+    settings.enable_mem_pattern = options.pattern
+    settings.log_severity_level = 3
+    # Idle threads that spin would take the cores from the other models' processes.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return settings
 
 
 class OpenVinoEngine:
@@ -109,10 +142,12 @@ def open_engine(options: Options) -> Engine:
     Raises:
         ConfigError: that engine is not here, or cannot load the file.
     """
+    wanted = "OpenVINO" if options.openvino else "onnxruntime" if options.cuda is None else "onnxruntime on CUDA"
     try:
+        if options.cuda is not None:
+            return CudaEngine(options)
         return _openvino(options) if options.openvino else _onnxruntime(options)
     except Exception as exc:  # each engine raises classes of its own for each kind of broken file
-        wanted = "OpenVINO" if options.openvino else "onnxruntime"
         first_line = str(exc).strip().splitlines()[0] if str(exc).strip() else ""
         raise ConfigError(
             f"{options.file}: expected {wanted} to load it, got {type(exc).__name__}: {first_line}. Export it again."

@@ -16,7 +16,7 @@ from queueing.worker import Worker
 from server.backends.onnxruntime.batching import answer_all
 from server.backends.onnxruntime.completion import complete
 from server.backends.onnxruntime.engine import open_engine, signature
-from server.backends.onnxruntime.options import ConfigError, from_config
+from server.backends.onnxruntime.options import from_config
 
 
 class TritonPythonModel:
@@ -33,11 +33,6 @@ class TritonPythonModel:
     def initialize(self, args):
         config = json.loads(args["model_config"])
         name = f"{args['model_instance_name']}"
-        if args["model_instance_kind"] == "GPU":
-            raise ConfigError(
-                f"{name}: instance_group: expected KIND_CPU, got KIND_GPU. This wheel's Triton serves on the CPU; "
-                "use NVIDIA's image for a GPU."
-            )
         options = from_config(config, Path(args["model_repository"], args["model_version"]))
         self._engine = open_engine(options)
         self._inputs = [tensor["name"] for tensor in config["input"]]

@@ -16,6 +16,13 @@ GRAPH_LEVELS = {-1: "ORT_ENABLE_BASIC", 1: "ORT_ENABLE_EXTENDED", 2: "ORT_DISABL
 LANE_BATCH = "lane_batch_size"  # ours alone: the C++ backend passes over what it does not know
 THREADS = "intra_op_thread_count"
 _ARENA = "memory.enable_memory_arena_shrinkage"
+CUDA = "cuda"  # the GPU accelerator
+# Options of onnxruntime's CUDA provider that the C++ backend reads from `parameters`, as numbers: the provider's words.
+CUDA_PARAMETERS: Mapping[str, Mapping[str, str] | None] = {
+    "cudnn_conv_algo_search": {"0": "EXHAUSTIVE", "1": "HEURISTIC", "2": "DEFAULT"},
+    "arena_extend_strategy": {"0": "kNextPowerOfTwo", "1": "kSameAsRequested"},
+    "gpu_mem_limit": None,  # bytes
+}
 KNOWN_PARAMETERS = (
     THREADS,
     "inter_op_thread_count",
@@ -24,6 +31,7 @@ KNOWN_PARAMETERS = (
     "enable_mem_pattern",
     _ARENA,
     LANE_BATCH,
+    *CUDA_PARAMETERS,
 )
 
 
@@ -45,6 +53,7 @@ class Options:
         shrink_arena: give the arena's memory back after each run.
         openvino: whether the config asks for the OpenVINO accelerator.
         lane_batch: see Lanes; 0: a batch is run as one.
+        cuda: options of onnxruntime's CUDA provider; None: the config asks for a CPU.
     """
 
     file: Path
@@ -57,6 +66,7 @@ class Options:
     shrink_arena: bool = False
     openvino: bool = False
     lane_batch: int = 0
+    cuda: Mapping[str, str] | None = None
 
 
 def from_config(config: Mapping[str, Any], version_folder: Path) -> Options:
@@ -87,6 +97,7 @@ def from_config(config: Mapping[str, Any], version_folder: Path) -> Options:
         shrink_arena=bool(parameters.get(_ARENA)),
         openvino=_accelerated(name, optimization),
         lane_batch=_number(name, parameters, LANE_BATCH, 0),
+        cuda=_cuda(name, config, parameters),
     )
 
 
@@ -96,6 +107,24 @@ def _accelerated(name: str, optimization: Mapping[str, Any]) -> bool:
     if unknown := [other for other in names if other != "openvino"]:
         raise ConfigError(f"{name}: cpu_execution_accelerator: expected openvino, got {', '.join(unknown)}")
     return bool(names)
+
+
+def _cuda(name: str, config: Mapping[str, Any], parameters: Mapping[str, str]) -> Mapping[str, str] | None:
+    """Options of the CUDA provider, from the accelerator and from `parameters`, as the C++ backend merges them."""
+    if not any(group.get("kind") == "KIND_GPU" for group in config.get("instance_group", [])):
+        return None
+    found: dict[str, str] = {}
+    accelerators = config.get("optimization", {}).get("execution_accelerators", {})
+    for accelerator in accelerators.get("gpu_execution_accelerator", []):
+        if accelerator["name"] != CUDA:
+            raise ConfigError(f"{name}: gpu_execution_accelerator: expected {CUDA}, got {accelerator['name']}")
+        found |= accelerator.get("parameters", {})
+    for key, words in CUDA_PARAMETERS.items():
+        if text := parameters.get(key):
+            if words is not None and text not in words:
+                raise ConfigError(f"{name}: parameters.{key}: expected one of {', '.join(words)}, got {text!r}")
+            found[key] = words[text] if words is not None else str(_number(name, parameters, key, 0))
+    return found
 
 
 def _number(model: str, parameters: Mapping[str, str], key: str, default: int) -> int:

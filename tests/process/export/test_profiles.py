@@ -56,9 +56,12 @@ def test_all_profiles_have_the_same_tensors(spec: ModelSpec) -> None:
 
 @pytest.mark.parametrize("spec", all_specs().values(), ids=lambda spec: spec.name)
 def test_a_network_that_is_not_on_request_is_warm_before_it_is_ready(spec: ModelSpec) -> None:
-    for config in _configs(spec, COMMITTED).values():
+    for profile, config in _configs(spec, COMMITTED).items():
         sizes = [sample.batch_size for sample in config.model_warmup]
-        assert sizes == ([] if spec.on_request else [1, 8])
+        every = profile == "cuda" and spec.max_batch <= profiles.MAX_WARMED_BATCH
+        largest = spec.max_batch if every else 8
+        expected = range(1, largest + 1) if profile == "cuda" else [1, 8]
+        assert sizes == ([] if spec.on_request else list(expected))
         for sample in config.model_warmup:
             assert {name: each.data_type for name, each in sample.inputs.items()} == {
                 each.name: each.data_type for each in config.input
@@ -105,13 +108,15 @@ def test_plans_are_chosen_by_gpu(spec: ModelSpec) -> None:
     assert [group.kind for group in config.instance_group] == [pb.ModelInstanceGroup.KIND_GPU]
 
 
-def test_cuda_serves_fp16_unless_the_model_has_none() -> None:
+def test_cuda_profile_is_exact_fp32_for_every_model() -> None:
+    """Whether or not its FP16 was published, or can be: server.choices serves FP16 where it was."""
     spec = all_specs()["pneumonia"]
-    assert profiles.cuda(spec).default_model_filename == "fp16.onnx"
-    without = replace(spec, unsupported=(("fp16", "overflows"),))
-    assert profiles.cuda(without).default_model_filename == "fp32.onnx"
-    assert profiles.cuda(spec).backend == "onnxruntime"
-    assert profiles.cuda(spec).instance_group[0].kind == pb.ModelInstanceGroup.KIND_GPU
+    for each in (spec, replace(spec, unsupported=(("fp16", "overflows"),))):
+        config = profiles.cuda(each)
+        assert (config.backend, config.default_model_filename) == ("onnxruntime", "fp32.onnx")
+        (accelerator,) = config.optimization.execution_accelerators.gpu_execution_accelerator
+        assert (accelerator.name, dict(accelerator.parameters)) == ("cuda", {"use_tf32": "0"})
+        assert config.instance_group[0].kind == pb.ModelInstanceGroup.KIND_GPU
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.name)

@@ -9,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from google.protobuf.json_format import MessageToDict
 
 from export.graphs import serving_graph
 from export.models import all_specs
+from export.spec import ModelSpec
 from export.to_onnx import export_onnx
 from server.backends.onnxruntime import engine as engines
 from server.backends.onnxruntime.batching import answer_all
 from server.backends.onnxruntime.completion import TRITON_TYPES, complete
 from server.backends.onnxruntime.engine import OnnxRuntimeEngine, open_engine
 from server.backends.onnxruntime.options import ConfigError, Options, from_config
+from server.repository import Repository
+from tests.support.checkout import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +74,60 @@ def test_openvino_is_recognised_and_others_are_refused(folder: Path) -> None:
     assert from_config(_config(optimization=_accelerator("openvino")), folder).openvino
     with pytest.raises(ConfigError, match="expected openvino, got tvm"):
         from_config(_config(optimization=_accelerator("tvm")), folder)
+
+
+def _on_gpu(**accelerator: object) -> dict:
+    accelerators = {"execution_accelerators": {"gpu_execution_accelerator": [{"name": "cuda"} | accelerator]}}
+    return _config(instance_group=[{"kind": "KIND_GPU"}], optimization=accelerators)
+
+
+def test_cuda_options_are_those_of_the_cpp_backend(folder: Path) -> None:
+    values = _parameters(cudnn_conv_algo_search="1", arena_extend_strategy="1", gpu_mem_limit="4096")
+    options = from_config(_on_gpu(parameters={"use_tf32": "0"}) | {"parameters": values}, folder)
+    assert options.cuda == {
+        "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested",
+        "gpu_mem_limit": "4096",
+    }  # fmt: skip
+    assert from_config(_config(parameters=values), folder).cuda is None  # on a CPU they mean nothing
+
+
+def test_a_gpu_option_that_is_none_is_named(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="cudnn_conv_algo_search: expected one of 0, 1, 2, got '3'"):
+        from_config(_on_gpu() | {"parameters": _parameters(cudnn_conv_algo_search="3")}, folder)
+    with pytest.raises(ConfigError, match="gpu_execution_accelerator: expected cuda, got tensorrt"):
+        from_config(_on_gpu(name="tensorrt"), folder)
+
+
+@pytest.mark.parametrize("spec", all_specs().values(), ids=lambda spec: spec.name)
+def test_committed_cuda_profile_computes_exact_fp32(spec: ModelSpec, folder: Path) -> None:
+    config = Repository.read(ROOT / "model_repository", "cuda").configs[spec.net]
+    options = from_config(MessageToDict(config, preserving_proto_field_name=True), folder)
+    assert options.file.name == "fp32.onnx"
+    assert options.threads == 1
+    assert options.cuda["use_tf32"] == "0"
+    assert options.cuda["cudnn_conv_algo_search"] == "HEURISTIC"
+    assert int(options.cuda["gpu_mem_limit"]) > 4 * spec.parameters
+
+
+def test_cuda_that_cannot_be_had_is_an_error_and_never_the_cpu(repository: Path) -> None:
+    file = repository / "pneumonia_net" / "1" / "fp32.onnx"
+    with pytest.raises(ConfigError, match=r"expected onnxruntime on CUDA to load it, .* expected onnxruntime-gpu, got"):
+        open_engine(Options(file=file, cuda={}))
+
+
+def test_cuda_provider_that_does_not_start_is_an_error(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime-gpu on a machine without a driver: it warns, and offers its CPU provider instead."""
+    real = engines.onnxruntime.InferenceSession
+
+    def session(file, sess_options, providers):
+        assert providers == [("CUDAExecutionProvider", {"use_tf32": "0"})]
+        return real(file, sess_options=sess_options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(engines.onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(engines.onnxruntime, "InferenceSession", session)
+    file = repository / "pneumonia_net" / "1" / "fp32.onnx"
+    with pytest.raises(ConfigError, match="expected CUDAExecutionProvider to start, got CPUExecutionProvider"):
+        open_engine(Options(file=file, cuda={"use_tf32": "0"}))
 
 
 def test_mistakes_are_named(folder: Path) -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from server.installation import PACKAGES, POOLS, Installation, environment
+from tests.support.installations import IMAGE, WHEEL
 
 LIBDIR = sysconfig.get_config_var("LIBDIR")
 
 
-def _of(libraries: Path | None = None) -> dict[str, str]:
-    image = Path("/opt/tritonserver")
-    triton = Installation(image / "bin/tritonserver", image / "backends", image / "stub", libraries, gpus=True)
+def _of(triton: Installation = IMAGE) -> dict[str, str]:
     return environment(triton, Path("/cache"), "tensorrt")
 
 
@@ -23,7 +22,7 @@ def test_python_libraries_come_after_those_of_the_image(monkeypatch: pytest.Monk
     """Debian keeps the host libcuda in the same folder, and CUDA its newer one elsewhere: that must be found first."""
     monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/local/cuda/compat/lib")
     assert _of()["LD_LIBRARY_PATH"].split(os.pathsep) == ["/usr/local/cuda/compat/lib", LIBDIR]
-    assert _of(Path("/wheel.libs"))["LD_LIBRARY_PATH"].split(os.pathsep)[0] == "/wheel.libs"
+    assert _of(WHEEL)["LD_LIBRARY_PATH"].split(os.pathsep)[0] == str(WHEEL.libraries)
 
 
 def test_packages_of_the_image_stay_importable_after_ours(monkeypatch: pytest.MonkeyPatch) -> None:

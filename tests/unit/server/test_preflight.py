@@ -16,11 +16,13 @@ from export import profiles
 from export.models import all_specs
 from report.card import Card, Choice
 from server import choices, preflight
+from server.installation import Installation
 from server.machine import cpu_features
 from server.preflight import PreflightError
 from server.repository import Repository, RepositoryError
 from tests.support.cards import made_card
 from tests.support.checkout import ROOT
+from tests.support.installations import IMAGE, WHEEL, WHEEL_WITH_CUDA
 
 COMMITTED = ROOT / "model_repository"
 
@@ -105,15 +107,69 @@ def test_a_config_with_a_typo_is_named(tmp_path) -> None:
 
 def test_a_profile_for_gpus_is_refused_before_triton_starts() -> None:
     plain = Repository.read(COMMITTED)
-    choices.check_servable(plain, plain.closure(["pneumonia"]), "", gpus=False)
+    choices.check_servable(plain, plain.closure(["pneumonia"]), "", WHEEL)
     for profile in ("tensorrt", "cuda"):
         repository = Repository.read(COMMITTED, profile)
         needed = repository.closure(["pneumonia"])
-        with pytest.raises(preflight.PreflightError, match=r"pneumonia_net: expected .* the wheel's Triton uses none"):
-            choices.check_servable(repository, needed, "9.0", gpus=False)
+        with pytest.raises(preflight.PreflightError, match=r"pneumonia_net: expected .* Triton cannot run it"):
+            choices.check_servable(repository, needed, "9.0", WHEEL)
         with pytest.raises(preflight.PreflightError, match=r"pneumonia_net: expected .* shows no GPU"):
-            choices.check_servable(repository, needed, "", gpus=True)
-        choices.check_servable(repository, needed, "9.0", gpus=True)
+            choices.check_servable(repository, needed, "", IMAGE)
+        choices.check_servable(repository, needed, "9.0", IMAGE)
+
+
+def test_wheel_with_cuda_runs_onnxruntime_on_a_gpu_and_no_plans() -> None:
+    cuda, tensorrt = (Repository.read(COMMITTED, profile) for profile in ("cuda", "tensorrt"))
+    choices.check_servable(cuda, cuda.closure(["pneumonia"]), "9.0", WHEEL_WITH_CUDA)
+    with pytest.raises(preflight.PreflightError, match="Triton cannot run it"):
+        choices.check_servable(tensorrt, tensorrt.closure(["pneumonia"]), "9.0", WHEEL_WITH_CUDA)
+
+
+@pytest.mark.parametrize(
+    ("profile", "gpu", "triton", "words"),
+    [
+        ("cuda", "", WHEEL_WITH_CUDA, "expected an NVIDIA GPU whose driver answers"),
+        ("tensorrt", "", IMAGE, "expected an NVIDIA GPU whose driver answers"),
+        ("cuda", "9.0", WHEEL, "expected the package onnxruntime-gpu"),
+        ("tensorrt", "9.0", WHEEL_WITH_CUDA, "expected NVIDIA's image, whose Triton loads plans"),
+    ],
+)
+def test_a_profile_that_cannot_be_had_is_never_the_cpus(
+    profile: str, gpu: str, triton: Installation, words: str
+) -> None:
+    with pytest.raises(preflight.PreflightError, match=f"PROFILE={profile}: {words}"):
+        choices.check_profile(profile, gpu, triton)
+
+
+@pytest.mark.parametrize(
+    ("profile", "gpu", "triton"),
+    [
+        ("auto", "", WHEEL),
+        ("cpu", "", WHEEL),
+        ("", "9.0", WHEEL),
+        ("cuda", "9.0", WHEEL_WITH_CUDA),
+        ("cuda", "9.0", IMAGE),
+    ],
+)
+def test_a_profile_that_can_be_had_passes(profile: str, gpu: str, triton: Installation) -> None:
+    choices.check_profile(profile, gpu, triton)
+
+
+def test_cuda_serves_fp16_where_it_was_published_and_fp32_elsewhere(tmp_path: Path) -> None:
+    card, folder = made_card("pneumonia"), tmp_path / "repository"
+    shutil.copytree(COMMITTED, folder, ignore=shutil.ignore_patterns("*.onnx", "card.json", ".lock"))
+    half = replace(card, artefacts=card.artefacts | {"fp16.onnx": card.artefacts["fp32.onnx"]})
+    for name, found in (("pneumonia_net", card), ("pneumonia_cnn_net", half)):
+        (folder / name / "1").mkdir(exist_ok=True)
+        found.write(folder / name / "1")
+    served = {
+        profile: {name: config.default_model_filename for name, config in choices.with_half(repository).configs.items()}
+        for profile in ("", "cuda")
+        for repository in [Repository.read(folder, profile)]
+    }
+    assert served["cuda"]["pneumonia_net"] == served["cuda"]["chest_xray_net"] == "fp32.onnx"
+    assert served["cuda"]["pneumonia_cnn_net"] == "fp16.onnx"
+    assert served[""]["pneumonia_cnn_net"] == "fp32.onnx"
 
 
 def test_an_unknown_profile_is_refused_with_those_that_there_are() -> None:
