@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,42 @@ def test_plans_are_built_where_they_are_served_and_each_class_has_its_own() -> N
             one for one in server["env"] if one["name"] == "MODELS"
         ]
     assert "initContainers" not in _servers(None)["cpu"]["spec"]
+
+
+def _environment(pod: dict) -> dict[str, str]:
+    return {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
+
+
+def test_a_class_on_gpus_never_serves_on_the_cpu() -> None:
+    """Its profile is named: "auto" means the CPU where the driver does not answer, and the launcher refuses instead."""
+    profiles = {name: _environment(pod)["PROFILE"] for name, pod in _servers(VALUES["gpu"]).items()}
+    assert profiles == {"l4": "tensorrt", "h100": "tensorrt", "canary": "cuda", "candidate": "cuda"}
+    assert _environment(_servers(None)["cpu"])["PROFILE"] == "auto"
+    given = _servers(VALUES["gpu"], "--set", "classes.l4.profile=cuda")
+    assert _environment(given["l4"])["PROFILE"] == "cuda"
+
+
+def test_a_class_sets_what_its_server_gets() -> None:
+    node = '{"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}'
+    pod = _servers(
+        None,
+        *("--set-string", "classes.cpu.environment.STEP_WORKERS=48", "--set", "classes.cpu.arguments={--verbose}"),
+        *("--set", "classes.cpu.sharedMemory=4Gi", "--set-json", f"classes.cpu.affinity.nodeAffinity={node}"),
+    )["cpu"]
+    assert _environment(pod)["STEP_WORKERS"] == "48"
+    assert pod["spec"]["containers"][0]["args"] == ["--repository", "/models", "--verbose"]
+    (memory,) = [one["emptyDir"] for one in pod["spec"]["volumes"] if one["name"] == "shm"]
+    assert memory == {"medium": "Memory", "sizeLimit": "4Gi"}
+    assert list(pod["spec"]["affinity"]) == ["nodeAffinity"]
+    assert pod["spec"]["topologySpreadConstraints"]
+    plain = _servers(None)["cpu"]["spec"]
+    assert list(plain["affinity"]) == ["podAntiAffinity"]
+
+
+@pytest.mark.parametrize("name", ["PROFILE", "MODELS", "HTTP_PORT", "lower"])
+def test_a_class_cannot_change_what_the_chart_decides(name: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        rendered(None, "--set-string", f"classes.cpu.environment.{name}=1")
 
 
 def test_a_class_may_have_models_of_its_own() -> None:
