@@ -114,6 +114,7 @@ def test_what_is_too_large_reaches_no_server(start: Start, tmp_path: Path) -> No
     assert len(server.asked()) == 1
 
 
+@pytest.mark.slow
 def test_a_long_call_is_not_broken_by_the_pings_that_find_frozen_servers(start: Start, tmp_path: Path) -> None:
     """gRPC's servers hang up on whoever pings more often than every five minutes, unless told not to (measured: after
     9 s). The stand-in is told as the launcher tells Triton."""

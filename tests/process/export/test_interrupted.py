@@ -20,7 +20,8 @@ def _exporter(folder: Path, processes: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow  # exports networks of real size, twice
+@pytest.mark.parametrize("processes", [1, 2])
 def test_an_interrupted_export_goes_on_where_it_was(tmp_path: Path, processes: int) -> None:
     with _exporter(tmp_path, processes) as exporter:
         assert exporter.stdout is not None

@@ -102,8 +102,8 @@ def test_ordinary_films_raise_nothing(server: Live, sample_data: SampleData, tmp
     ("kind", "change"),
     [
         ("inverted", lambda image: ImageOps.invert(image.convert("L"))),
-        ("cropped", _cropped),
-        ("cropped and resized", lambda image: _cropped(image).resize(image.size)),
+        pytest.param("cropped", _cropped, marks=pytest.mark.slow),
+        pytest.param("cropped and resized", lambda image: _cropped(image).resize(image.size), marks=pytest.mark.slow),
     ],
 )
 def test_changed_films_raise_the_alert(
@@ -115,6 +115,7 @@ def test_changed_films_raise_the_alert(
     assert after is not None
 
 
+@pytest.mark.slow
 def test_pictures_of_skin_raise_the_alert(server: Live, sample_data: SampleData, tmp_path: Path) -> None:
     after = _asked(
         server, tmp_path, [file.path for file in sample_data.files("derm")], lambda image: image.convert("RGB")

@@ -124,7 +124,7 @@ def test_64_threads_share_one_client(triton: Live, scheme: str) -> None:
         assert not any(pool.map(differs, range(640)))
 
 
-@pytest.mark.parametrize("scheme", ["grpc", "http"])
+@pytest.mark.parametrize("scheme", ["grpc", pytest.param("http", marks=pytest.mark.slow)])
 def test_a_call_past_its_deadline_is_not_computed(tiny_repository: Path, tmp_path: Path, scheme: str) -> None:
     model, calls, picture = "pneumonia_cnn", 40, Path("examples/phantom.png").read_bytes()
     repository = gated(tiny_repository, tmp_path / "repository")
@@ -194,6 +194,7 @@ def test_a_batch_of_real_files_isolates_what_is_broken(triton: Live, sample_data
     assert outcomes[1].error.code == "not_an_image"
 
 
+@pytest.mark.slow
 def test_calls_survive_the_ends_of_their_server(tiny_repository: Path) -> None:
     """A short run of `python -m benchmarks.client_soak`: stopped once, killed once."""
     done = subprocess.run(

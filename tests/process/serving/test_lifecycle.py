@@ -41,7 +41,9 @@ def _run_folder(live: Live) -> Path:
     return live.log.parent / "run"
 
 
-@pytest.mark.parametrize(("number", "protocol"), [(signal.SIGINT, "http"), (signal.SIGTERM, "grpc")])
+@pytest.mark.parametrize(
+    ("number", "protocol"), [pytest.param(signal.SIGINT, "http", marks=pytest.mark.slow), (signal.SIGTERM, "grpc")]
+)
 def test_a_signal_drains_and_leaves_nothing(tiny_repository: Path, tmp_path: Path, number: int, protocol: str) -> None:
     """By gRPC, Triton alone loses such calls: it refuses their second step."""
     content, calls, step = picture(9, 300), 40, "preprocess_xray"
@@ -86,6 +88,7 @@ def test_a_restart_verifies_the_artefacts_again(tiny_repository: Path, tmp_path:
         assert "not the artefact that was verified" in live.text()
 
 
+@pytest.mark.slow
 def test_two_servers_on_one_port_do_not_take_each_other_for_themselves(tiny_repository: Path, tmp_path: Path) -> None:
     """Started together, both find the ports free; the one that comes second must not say READY."""
     ports = dict(zip(PORTS, map(str, free_ports(4)), strict=True))
@@ -125,6 +128,7 @@ def test_no_core_is_dumped_of_what_holds_pictures(triton: Live) -> None:
         assert line.split()[4:6] == ["0", "0"]
 
 
+@pytest.mark.slow
 def test_a_second_start_compiles_nothing_and_old_compilations_go(tiny_repository: Path, tmp_path: Path) -> None:
     compiled = tmp_path / "run" / "compiled"
 
@@ -140,6 +144,7 @@ def test_a_second_start_compiles_nothing_and_old_compilations_go(tiny_repository
     assert not stray.exists()
 
 
+@pytest.mark.slow
 def test_after_a_killed_launcher_the_next_start_is_clean(tiny_repository: Path, tmp_path: Path) -> None:
     """First the launcher is killed alone, then the launcher and its server."""
     orphans: list[psutil.Process] = []

@@ -119,7 +119,7 @@ def _flipped_pixel_bit() -> bytes:
         (picture(1)[:-2000], Reason.CORRUPT_IMAGE),
         (_file(_noise(), "JPEG")[:-900], Reason.CORRUPT_IMAGE),
         (_flipped_pixel_bit(), Reason.CORRUPT_IMAGE),
-        (_file(Image.new("L", (20000, 20000))), Reason.TOO_MANY_PIXELS),
+        (_file(Image.new("1", (20000, 20000))), Reason.TOO_MANY_PIXELS),
         (_file(Image.new("1", (MAX_PIXELS // 5000 + 1, 5000))), Reason.TOO_MANY_PIXELS),
         (_file(_noise(size=(31, 200))), Reason.IMAGE_TOO_SMALL),
         (_multi_frame("GIF"), Reason.MULTI_FRAME),
