@@ -31,12 +31,14 @@ class Site:
         proofs: folder for plans that no server here can load.
         server_version: TensorRT's in the server's image; "" where it is not known.
         pictures: real ones to compare plans on; None: generated ones.
+        timings: file of kernel timings that builds share; None: one below `proofs`.
     """
 
     repository: Path
     proofs: Path
     server_version: str = ""
     pictures: Folder | None = None
+    timings: Path | None = None
 
 
 def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Iterator[Plan]:
@@ -72,7 +74,7 @@ def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Itera
             spec=spec,
             precision=precision,
             capabilities=(capability,) if serves and capability else (),
-            timing_cache=site.proofs / TIMINGS if serves else None,
+            timing_cache=site.timings or site.proofs / TIMINGS if serves else None,
         )
         plan = build_plan(order, file)
         if serves and capability and place == 0:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.commands.options import add_folders, add_models, add_pictures, chosen, pictures_of, variable
-from export.plans.store import key, own_copy
+from export.plans.store import key, own_copy, timings
 from export.publish import published
 from export.sources import folder_labels, sources
-from server.gpu import compute_capability
+from server.gpu import first_gpu
 
 if TYPE_CHECKING:
     from export.plans.plan import Precision
@@ -40,19 +40,23 @@ def add(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Build them one after the other."""
     if options.into is None:
-        return _build(options)
+        return _build(Namespace(**vars(options) | {"timings": None}))
     from export.to_engine import library  # imports much
 
-    gpu, built_by = compute_capability(), library()
+    gpu, built_by = first_gpu(), library()
     if gpu is None or built_by.__name__ != "tensorrt":
-        raise ValueError(f"INTO: expected a GPU and its tensorrt, got {gpu or 'no GPU'} and {built_by.__name__}.")
+        raise ValueError(
+            f"INTO: expected a GPU and its tensorrt, got {gpu.product if gpu else 'no GPU'} and {built_by.__name__}."
+        )
+    version = f"{built_by.__name__} {built_by.__version__}"
     asked = f"{','.join(spec.name for spec in chosen(options.models))} {options.precision}"
-    name = key(options.repository, gpu, f"{built_by.__name__} {built_by.__version__}", asked)
+    name = key(options.repository, gpu, version, asked)
     with own_copy(options.repository, options.into, name) as copy:
         if copy is None:
             print(f"{name}: unchanged", flush=True)
             return 0
-        return _build(Namespace(**vars(options) | {"repository": copy, "proofs": copy / ".proofs"}))
+        own = {"repository": copy, "proofs": copy / ".proofs", "timings": timings(options.into, gpu, version)}
+        return _build(Namespace(**vars(options) | own))
 
 
 def _build(options: Namespace) -> int:
@@ -69,6 +73,7 @@ def _build(options: Namespace) -> int:
             proofs=options.proofs or options.repository / ".proofs",
             server_version=options.server_tensorrt,
             pictures=pictures_of(spec, pictures, labels),
+            timings=options.timings,
         )
         card = published(spec, options.repository)
         # FP16 first: it is what a GPU is to serve unless told otherwise.

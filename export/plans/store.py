@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import socket
 import stat
@@ -14,28 +15,37 @@ from pathlib import Path
 
 from export.plans.plan import plan_name
 from report.card import FILENAME
+from server.gpu import Gpu
 
 ABANDONED_S = 24 * 3600  # no build takes as long: who made it was killed
 CURRENT = "models"  # link to the copy that is to be served
 KEPT = 2  # copies: this one, and the one that servers which still run were started with
 
 
-def key(repository: Path, compute_capability: str, library: str, asked: str) -> str:
+def key(repository: Path, gpu: Gpu, library: str, asked: str) -> str:
     """The name of a copy: "sm90-tensorrt-10.14.1-0123456789abcdef"; another GPU, TensorRT, artefact, config or order:
     another.
 
+    Plans of one compute capability load on each of its GPUs, but were timed on one: an H100 and a slice of it differ.
+
     Args:
         repository: with the artefacts.
-        compute_capability: of the GPU, as "9.0".
+        gpu: that builds and serves.
         library: that builds, with its version: "tensorrt 10.14.1".
         asked: which models in which precisions: a copy has plans of these alone.
     """
-    digest = hashlib.sha256(f"{asked}\n".encode())
+    digest = hashlib.sha256(f"{asked}\n{gpu}\n".encode())
     for file in sorted((*repository.glob(f"*/[0-9]*/{FILENAME}"), *repository.glob("*/**/*.pbtxt"))):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(repository)} {len(content)}\n".encode() + content)
-    gpu = plan_name(compute_capability).removesuffix(".plan")
-    return f"{gpu}-{library.replace(' ', '-')}-{digest.hexdigest()[:16]}"
+    kind = plan_name(gpu.capability).removesuffix(".plan")
+    return f"{kind}-{library.replace(' ', '-')}-{digest.hexdigest()[:16]}"
+
+
+def timings(into: Path, gpu: Gpu, library: str) -> Path:
+    """The file of kernel timings for this GPU and this library: next to the copies, reused by the next artifact."""
+    product = re.sub(r"[^A-Za-z0-9]+", "-", gpu.product).strip("-")
+    return into / f"timings-{product}-{gpu.multiprocessors}-{library.replace(' ', '-')}.cache"
 
 
 @contextlib.contextmanager

@@ -404,12 +404,17 @@ def test_a_plan_is_inspected_on_its_gpu(tmp_path: Path) -> None:
 def test_the_driver_is_asked_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     def driver(init: int = 0, device: int = 0, attribute: int = 0) -> SimpleNamespace:
         def get(value: ctypes.c_int, which: int, _: ctypes.c_int) -> int:
-            value._obj.value = {75: 12, 76: 1}[which]
+            value._obj.value = {16: 132, 75: 12, 76: 1}[which]
+            return attribute
+
+        def name(buffer: ctypes.Array, _size: int, _device: ctypes.c_int) -> int:
+            buffer.value = b"NVIDIA H100 80GB HBM3"
             return attribute
 
         return SimpleNamespace(
-            cuInit=lambda _: init, cuDeviceGet=lambda _, index: device or index, cuDeviceGetAttribute=get
-        )
+            cuInit=lambda _: init, cuDeviceGet=lambda _, index: device or index, cuDeviceGetAttribute=get,
+            cuDeviceGetName=name,
+        )  # fmt: skip
 
     def answer(library: object) -> str | None:
         monkeypatch.setattr(gpu.ctypes, "CDLL", library)
@@ -419,7 +424,9 @@ def test_the_driver_is_asked_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> Non
         raise OSError("no such file")
 
     assert answer(lambda _: driver()) == "12.1"
+    assert gpu.first_gpu() == gpu.Gpu("NVIDIA H100 80GB HBM3", "12.1", 132)
     assert answer(absent) is None
+    assert gpu.first_gpu() is None
     assert answer(lambda _: driver(init=100)) is None
     assert answer(lambda _: driver(device=101)) is None
     with pytest.raises(OSError, match="expected 0, got error 3"):

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from export.plans.store import key, own_copy
+from export.plans.store import key, own_copy, timings
+from server.gpu import Gpu
+
+H100 = Gpu("NVIDIA H100 80GB HBM3", "9.0", 132)
+SLICE = Gpu("NVIDIA H100 80GB HBM3 MIG 1g.10gb", "9.0", 16)
+L4 = Gpu("NVIDIA L4", "8.9", 58)
 
 
 @pytest.fixture
@@ -29,15 +34,16 @@ def _build(source: Path, into: Path, name: str) -> bool:
 
 
 def test_another_gpu_library_artefact_config_or_order_is_another_copy(source: Path) -> None:
-    first = key(source, "9.0", "tensorrt 10.14.1", "x")
+    first = key(source, H100, "tensorrt 10.14.1", "x")
     assert first.startswith("sm90-tensorrt-10.14.1-")
-    found = {first, key(source, "8.9", "tensorrt 10.14.1", "x"), key(source, "9.0", "tensorrt 10.15.0", "x")}
-    found.add(key(source, "9.0", "tensorrt 10.14.1", "x,y"))
+    found = {first, key(source, L4, "tensorrt 10.14.1", "x"), key(source, H100, "tensorrt 10.15.0", "x")}
+    found.add(key(source, H100, "tensorrt 10.14.1", "x,y"))
+    found.add(key(source, SLICE, "tensorrt 10.14.1", "x"))
     (source / "x_net" / "1" / "card.json").write_text('{"a": 1}')
-    found.add(key(source, "9.0", "tensorrt 10.14.1", "x"))
+    found.add(key(source, H100, "tensorrt 10.14.1", "x"))
     (source / "x_net" / "config.pbtxt").write_text('name: "y"')
-    found.add(key(source, "9.0", "tensorrt 10.14.1", "x"))
-    assert len(found) == 6
+    found.add(key(source, H100, "tensorrt 10.14.1", "x"))
+    assert len(found) == 7
 
 
 def test_what_was_built_is_not_built_again(source: Path, tmp_path: Path) -> None:
@@ -103,3 +109,11 @@ def test_copy_of_a_read_only_repository_can_be_written(source: Path, tmp_path: P
     for folder in folders:
         folder.chmod(0o755)
     assert modes == {0o200}
+
+
+def test_timings_are_reused_by_the_next_artifact_and_by_no_other_gpu_or_library(tmp_path: Path) -> None:
+    found = [
+        timings(tmp_path, gpu, library) for gpu in (H100, SLICE, L4) for library in ("tensorrt 10.14", "tensorrt 11")
+    ]
+    assert len(set(found)) == 6
+    assert found[0] == tmp_path / "timings-NVIDIA-H100-80GB-HBM3-132-tensorrt-10.14.cache"
