@@ -7,7 +7,9 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from export import plan_all
 from export.artefact import folder_of
@@ -15,6 +17,8 @@ from export.engines import load
 from export.models import all_specs
 from export.plan_all import Site, plans
 from export.plans.plan import EngineError, write_whole
+from export.precision.half import write_half
+from export.spec import ModelSpec
 from export.to_engine import Order
 from report.card import Card
 from report.plan import Plan
@@ -57,21 +61,22 @@ class _Gpu:
 
     Args:
         harm: added to what the engine answers.
+        instead: the ONNX file that the plan really computes; None: the one that was ordered.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, harm: float = 0.0) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, harm: float = 0.0, instead: Path | None = None) -> None:
         tensorrt = ModuleType("tensorrt")
         tensorrt.__version__ = "10.12.0.36"
         monkeypatch.setattr(plan_all, "compute_capability", lambda: "9.0")
         monkeypatch.setattr(plan_all, "library", lambda: tensorrt)
         monkeypatch.setattr(plan_all, "build_plan", self._build)
         monkeypatch.setattr(plan_all, "open_plan", self._open)
-        self._harm = harm
+        self._harm, self._instead = harm, instead
 
     def _build(self, order: Order, file: Path) -> Plan:
         assert order.capabilities == ("9.0",)
         write_whole(file, b"a plan")
-        self._onnx = order.onnx
+        self._onnx = self._instead or order.onnx
         return replace(PLAN, file=file.name, onnx=order.onnx.name, precision=order.precision)
 
     def _open(self, file: Path) -> _Gpu:
@@ -104,7 +109,7 @@ def test_on_a_gpu_the_first_goes_beside_the_artefacts_if_the_server_can_load_it(
         found = recorded["sm90.plan"].comparison
         assert found is not None
         assert (found.engine, found.precision, found.samples, found.refused) == ("tensorrt", "fp16", 8, ())
-        assert 0 < found.max_error["log_s"] < 0.01
+        assert found.max_error["log_s"] == 0  # against the file that it was built of, which the stand-in runs
 
 
 def test_a_plan_that_answers_otherwise_takes_nobodys_place(
@@ -120,20 +125,58 @@ def test_a_plan_that_answers_otherwise_takes_nobodys_place(
     assert Card.read(folder / "card.json").plans == {}
 
 
-def test_a_plan_for_a_server_needs_what_the_cpu_needs(
+def _with_half(repository: Path, target: Path, spec: ModelSpec) -> Path:
+    """A copy in which the model's FP16 is published, as if the gate had seen it elsewhere; the folder of its files."""
+    folder = folder_of(spec, copy_repository(repository, target))
+    card = Card.read(folder / "card.json")
+    if "fp16.onnx" not in card.artefacts:
+        fingerprint = write_half(folder / "fp32.onnx", folder / "fp16.onnx")
+        half = replace(card.artefacts["fp32.onnx"], precision="fp16", fingerprint=fingerprint)
+        replace(card, artefacts=card.artefacts | {"fp16.onnx": half}).write(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["skin_lesion", "chest_xray", "solubility"])
+def test_a_plan_is_held_to_the_proved_file_and_needs_no_images(
+    name: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a model with critical classes: in a cluster there are no images that PyTorch called melanoma."""
+    spec = all_specs()[name]
+    folder = _with_half(repository, tmp_path / "repository", spec)
+    _Gpu(monkeypatch)
+    (plan,) = plans(spec, Site(repository=tmp_path / "repository", proofs=tmp_path / "proofs"), ["fp16"])
+    assert plan.comparison is not None
+    assert plan.comparison.refused == ()
+    assert max(plan.comparison.max_error.values()) == 0  # the stand-in runs that very file
+    assert (folder / "sm90.plan").is_file()
+
+
+@pytest.mark.parametrize("name", ["skin_lesion", "chest_xray", "solubility"])
+def test_a_plan_of_weights_that_are_one_percent_off_is_refused(
+    name: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = all_specs()[name]
+    folder = _with_half(repository, tmp_path / "repository", spec)
+    model = onnx.load(folder / "fp16.onnx")
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.ndim >= 2 and array.dtype.kind == "f" and tensor.name not in ("fingerprint",):
+            tensor.CopyFrom(numpy_helper.from_array((array * 1.01).astype(array.dtype), tensor.name))
+    onnx.save(model, tmp_path / "scaled.onnx")
+    _Gpu(monkeypatch, instead=tmp_path / "scaled.onnx")
+    with pytest.raises(EngineError, match=r"not put into the repository: .* expected max "):
+        list(plans(spec, Site(repository=tmp_path / "repository", proofs=tmp_path / "proofs"), ["fp16"]))
+    assert not list(folder.glob("*.plan"))
+
+
+def test_a_plan_of_another_artifact_is_refused(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FP16 of a melanoma model, compared on generated pictures alone: nothing was called, so nothing could be lost."""
     spec = all_specs()["skin_lesion"]
-    own = copy_repository(repository, tmp_path / "repository")
-    folder = folder_of(spec, own)
-    card = Card.read(folder / "card.json")
-    exact = replace(card.artefacts["fp32.onnx"], precision="fp16")  # as if it had been shown elsewhere
-    (folder / "fp16.onnx").write_bytes((folder / "fp32.onnx").read_bytes())
-    replace(card, artefacts=card.artefacts | {"fp16.onnx": exact}).write(folder)
-    _Gpu(monkeypatch)
-    with pytest.raises(EngineError, match=r"fp16 on tensorrt: melanoma: expected PyTorch to call it in at least 10"):
-        list(plans(spec, Site(repository=own, proofs=tmp_path), ["fp16"]))
+    folder = _with_half(repository, tmp_path / "repository", spec)
+    _Gpu(monkeypatch, instead=folder / "fp32.onnx")  # the same weights, and another fingerprint
+    with pytest.raises(EngineError, match=r"not put into the repository: .*fingerprint"):
+        list(plans(spec, Site(repository=tmp_path / "repository", proofs=tmp_path / "proofs"), ["fp16"]))
     assert not list(folder.glob("*.plan"))
 
 
