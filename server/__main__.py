@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from report.answer import TENSORRT_PROFILE
 from report.card import Card
 from server import choices, preflight
 from server.banner import model_lines, ready_lines
@@ -102,7 +103,7 @@ class _Launch:
 
     def read(self) -> Repository:
         """The repository as it is now, with the configs that are served."""
-        return sized(choices.with_half(Repository.read(self.folder, self.profile)), self.numbers)
+        return sized(choices.as_published(Repository.read(self.folder, self.profile), self.machine.gpu), self.numbers)
 
     def verify(self, repository: Repository, names: Sequence[str]) -> None:
         """Raises PreflightError: an artefact of these models is not its card's, or was tuned for another CPU."""
@@ -144,6 +145,14 @@ def _run(options: argparse.Namespace, tag: str) -> None:
             folder=options.repository, profile=chosen.name, numbers=derived, machine=machine, address=address
         )
         repository = launch.read()
+        if chosen.name == TENSORRT_PROFILE:
+            for name in choices.without_plan(Repository.read(options.repository, chosen.name), machine.gpu):
+                print(
+                    f"serve: {name}: no plan for compute capability {machine.gpu}: served by onnxruntime on CUDA, "
+                    f"{repository.configs[name].default_model_filename}",
+                    file=sys.stderr,
+                    flush=True,
+                )
         choices.check_servable(repository, needed, machine.gpu, triton)
         preflight.check_shared_memory(repository.workers(needed))
         prune_cache(options.runtime / CACHE, repository.folder)

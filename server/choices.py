@@ -67,22 +67,45 @@ def check_servable(repository: Repository, names: Iterable[str], gpu: str, trito
             raise PreflightError(f"{said}, and this machine shows no GPU. Serve PROFILE={CPU_PROFILE}, or give it one.")
 
 
-def with_half(repository: Repository) -> Repository:
-    """The same, in FP16 where profile `cuda` is served and FP16 was published: exact FP32 is what every model has.
+def as_published(repository: Repository, gpu: str) -> Repository:
+    """The same with configs that the published files can serve: committed ones hold for every repository.
+
+    With profile `tensorrt`, a network without a plan for this GPU is served on CUDA. On CUDA a network is served in
+    FP16 where that was published, else in exact FP32, which every model has.
+
+    Args:
+        repository: read with the profile that is served.
+        gpu: see Machine.
 
     Raises:
         report.card.CardError: a network without a sound manifest.
     """
-    if repository.profile != CUDA_PROFILE:
+    if repository.profile not in (CUDA_PROFILE, TENSORRT_PROFILE):
         return repository
     configs = dict(repository.configs)
-    for name in filter(repository.is_network, configs):
+    on_cuda = Repository.read(repository.folder, CUDA_PROFILE).configs
+    for name in without_plan(repository, gpu) if repository.profile == TENSORRT_PROFILE else on_cuda:
         manifest = max((repository.folder / name).glob(f"[0-9]*/{FILENAME}"), default=None)
-        if manifest is not None and HALF in Card.read(manifest).artefacts:
+        if manifest is not None and repository.is_network(name):
             configs[name] = pb.ModelConfig()
-            configs[name].CopyFrom(repository.configs[name])
-            configs[name].default_model_filename = HALF
+            configs[name].CopyFrom(on_cuda[name])
+            if HALF in Card.read(manifest).artefacts:
+                configs[name].default_model_filename = HALF
     return replace(repository, configs=configs)
+
+
+def without_plan(repository: Repository, gpu: str) -> list[str]:
+    """Exported networks, by name, in which some version has no plan for this GPU.
+
+    Args:
+        repository: read with profile `tensorrt`.
+        gpu: see Machine.
+    """
+    exported = [
+        name for name in filter(repository.is_network, repository.configs)
+        if any(path.is_dir() for path in (repository.folder / name).glob("[0-9]*"))
+    ]  # fmt: skip
+    return [name for name in exported if not all(file.is_file() for _, file in repository.artefacts([name], gpu))]
 
 
 def on_gpu(config: pb.ModelConfig) -> bool:

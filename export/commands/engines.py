@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.commands.options import add_folders, add_models, add_pictures, chosen, pictures_of, variable
+from export.plans.plan import EngineError
 from export.plans.store import key, own_copy, timings
 from export.publish import published
 from export.sources import folder_labels, sources
 from server.gpu import first_gpu
 
 if TYPE_CHECKING:
+    from export.plan_all import Site
     from export.plans.plan import Precision
+    from export.spec import ModelSpec
+    from report.plan import Plan
+
+SERVED: tuple[Precision, ...] = ("fp16", "fp32")  # of plans that are built for a server, the first that passes
 
 
 def add(parser: ArgumentParser) -> None:
@@ -76,14 +84,36 @@ def _build(options: Namespace) -> int:
             timings=options.timings,
         )
         card = published(spec, options.repository)
+        if options.into is not None:
+            _serve_one(spec, site, asked or [each for each in SERVED if card and SOURCES[each] in card.artefacts])
+            continue
         # FP16 first: it is what a GPU is to serve unless told otherwise.
         first: tuple[Precision, ...] = ("fp16", "fp32", "int8")
         known = [each for each in first if card and SOURCES[each] in card.artefacts]
         for plan in plans(spec, site, asked or known or ["fp32"]):
-            print(
-                f"{spec.name}: {plan.file}, {plan.precision}, {plan.size_bytes / 1e6:.1f} MB, batch {plan.batch[0]} to "
-                f"{plan.batch[2]}, {plan.library}, compute capability {', '.join(plan.compute_capabilities)}, "
-                f"{plan.build_s:.1f} s, precision read from the {plan.checked_by}",
-                flush=True,
-            )
+            _print(spec, plan)
     return 0
+
+
+def _serve_one(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> None:
+    """Build the first plan that passes, and no proof of another: one that fails must keep nothing else from serving."""
+    from export.plan_all import plans
+
+    for precision in precisions:
+        try:
+            for plan in plans(spec, site, [precision]):
+                _print(spec, plan)
+        except EngineError as error:
+            print(f"{spec.name}: no plan in {precision}: {error}", file=sys.stderr, flush=True)
+        else:
+            return
+    print(f"{spec.name}: no plan: the launcher serves it by onnxruntime on CUDA", file=sys.stderr, flush=True)
+
+
+def _print(spec: ModelSpec, plan: Plan) -> None:
+    print(
+        f"{spec.name}: {plan.file}, {plan.precision}, {plan.size_bytes / 1e6:.1f} MB, batch {plan.batch[0]} to "
+        f"{plan.batch[2]}, {plan.library}, compute capability {', '.join(plan.compute_capabilities)}, "
+        f"{plan.build_s:.1f} s, precision read from the {plan.checked_by}",
+        flush=True,
+    )

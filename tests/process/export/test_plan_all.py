@@ -11,8 +11,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export import plan_all
+from export import plan_all, to_engine
+from export.__main__ import main
 from export.artefact import folder_of
+from export.commands import engines
 from export.engines import load
 from export.models import all_specs
 from export.plan_all import Site, plans
@@ -22,6 +24,7 @@ from export.spec import ModelSpec
 from export.to_engine import Order
 from report.card import Card
 from report.plan import Plan
+from server.gpu import Gpu
 from tests.support.repositories import copy_repository
 
 pytest.importorskip("tensorrt_rtx", reason="needs tensorrt_rtx (make engines installs it)")
@@ -186,3 +189,35 @@ def test_a_plan_that_does_not_run_is_refused(repository: Path, tmp_path: Path, m
     own = copy_repository(repository, tmp_path / "repository")
     with pytest.raises(EngineError, match=r"solubility: tensorrt does not run .*plan: ZeroDivisionError"):
         list(plans(SPEC, Site(repository=own, proofs=tmp_path), ["fp16"]))
+
+
+@pytest.mark.parametrize(
+    ("harmed", "served"), [((), "fp16.onnx"), (("fp16.onnx",), "fp32.onnx"), (("fp16.onnx", "fp32.onnx"), "")]
+)
+def test_a_server_gets_the_first_plan_that_passes_and_starts_without_any(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    harmed: tuple[str, ...], served: str,
+) -> None:  # fmt: skip
+    """`engines --into`, as the chart's init container runs it: one model's failure is that model's alone."""
+    _with_half(repository, tmp_path / "repository", SPEC)
+    gpu = _Gpu(monkeypatch)
+    monkeypatch.setattr(
+        gpu,
+        "run",
+        lambda inputs, outputs: [
+            array + np.float32(0.5 if gpu._onnx.name in harmed and array.ndim == 2 and array.shape[1] == 1 else 0)
+            for array in load(gpu._onnx, "onnxruntime").run(inputs, outputs)
+        ],
+    )
+    monkeypatch.setattr(engines, "first_gpu", lambda: Gpu("NVIDIA H100", "9.0", 132))
+    monkeypatch.setattr(to_engine, "library", plan_all.library)
+    command = ["engines", "--repository", str(tmp_path / "repository"), "--into", str(tmp_path / "work")]
+    assert main([*command, "--models", "solubility"]) == 0
+    told = capsys.readouterr()
+    folder = folder_of(SPEC, tmp_path / "work" / "models")
+    assert [plan.onnx for plan in Card.read(folder / "card.json").plans.values()] == ([served] if served else [])
+    assert told.err.count("solubility: no plan in") == len(harmed)
+    assert ("no plan: the launcher serves it by onnxruntime on CUDA" in told.err) == (not served)
+    assert not list((tmp_path / "repository").rglob("*.plan"))
+    assert main([*command, "--models", "solubility"]) == 0
+    assert "unchanged" in capsys.readouterr().out

@@ -163,13 +163,22 @@ def test_cuda_serves_fp16_where_it_was_published_and_fp32_elsewhere(tmp_path: Pa
         (folder / name / "1").mkdir(exist_ok=True)
         found.write(folder / name / "1")
     served = {
-        profile: {name: config.default_model_filename for name, config in choices.with_half(repository).configs.items()}
-        for profile in ("", "cuda")
-        for repository in [Repository.read(folder, profile)]
+        profile: {name: config.default_model_filename for name, config in repository.configs.items()}
+        for profile in ("", "cuda", "tensorrt")
+        for repository in [choices.as_published(Repository.read(folder, profile), "9.0")]
     }
     assert served["cuda"]["pneumonia_net"] == served["cuda"]["chest_xray_net"] == "fp32.onnx"
     assert served["cuda"]["pneumonia_cnn_net"] == "fp16.onnx"
     assert served[""]["pneumonia_cnn_net"] == "fp32.onnx"
+    # Without plans, profile tensorrt serves the same on CUDA.
+    assert served["tensorrt"]["pneumonia_net"] == "fp32.onnx"
+    assert served["tensorrt"]["pneumonia_cnn_net"] == "fp16.onnx"
+    (folder / "pneumonia_net" / "1" / "sm90.plan").write_bytes(b"a plan")
+    repository = choices.as_published(Repository.read(folder, "tensorrt"), "9.0")
+    backends = {name: repository.configs[name].backend for name in ("pneumonia_net", "pneumonia_cnn_net")}
+    assert backends == {"pneumonia_net": "tensorrt", "pneumonia_cnn_net": "onnxruntime"}
+    other = choices.as_published(Repository.read(folder, "tensorrt"), "8.9")  # another GPU's plan is none
+    assert other.configs["pneumonia_net"].backend == "onnxruntime"
 
 
 def test_an_unknown_profile_is_refused_with_those_that_there_are() -> None:
