@@ -192,7 +192,7 @@ $(VENV)/.engines: $(VENV)/.export-all
 $(VENV)/.cuda: $(VENV)/.export $(wildcard $(VENV)/.export-all)
 	@echo 'setup: installing onnxruntime for CUDA'
 	@$(BIN)/python -m pip uninstall --quiet --yes onnxruntime
-	@$(PIP) --editable '.[cuda]'
+	@$(PIP) --editable '.[cuda]' || { $(PIP) onnxruntime; exit 1; }
 	@touch $@
 
 $(VENV)/.load: $(VENV)/.export-all

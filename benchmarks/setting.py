@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
+from export.card import tool_versions
 from report.card import FILENAME, Card, CardError
 from server.machine import Machine
 
@@ -72,7 +72,7 @@ def _machine() -> str:
     info = Path("/proc/cpuinfo").read_text("utf-8", "replace")
     names = {line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")}
     cpu, this = ", ".join(sorted(names)) or "an unnamed CPU", Machine.this()
-    versions = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
+    versions = ", ".join(f"{name} {found}" for name, found in tool_versions(VERSIONS).items())
     return f"{this.cores} cores of {cpu} ({' '.join(this.cpu)}), {this.memory_mb / 1024:.0f} GB; {versions}"
 
 

@@ -103,8 +103,15 @@ def tool_versions(tools: Iterable[str] = TOOLS) -> dict[str, str]:
     """Installed versions of the tools that decide an artefact; "absent" where one is not installed."""
     found = {}
     for tool in tools:
-        try:
-            found[tool] = version(tool)
-        except PackageNotFoundError:
-            found[tool] = "absent"
+        found[tool] = _version(tool)
     return found
+
+
+def _version(tool: str) -> str:
+    """onnxruntime-gpu is onnxruntime's module under another name: it makes no export stale, and no other one."""
+    for name in (tool, *(("onnxruntime-gpu",) if tool == "onnxruntime" else ())):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "absent"

@@ -20,9 +20,9 @@ from queueing.queue import MOST_PLACES, PLACES
 from report.answer import CPU_PROFILE, TENSORRT_PROFILE
 from report.card import Choice
 from server.backends.onnxruntime.options import LANE_BATCH
+from server.repository import CUDA_PROFILE
 
-CPU, TENSORRT, CUDA = CPU_PROFILE, TENSORRT_PROFILE, "cuda"
-HALF = "fp16.onnx"
+CPU, TENSORRT, CUDA = CPU_PROFILE, TENSORRT_PROFILE, CUDA_PROFILE
 NO_PLAN = "no-plan-for-this-gpu.plan"  # what Triton looks for, and names, where no capability fits
 # How long a request waits for others to be computed with. On a CPU they gather while others are at work: waiting gained
 # nothing with 1, 8 and 100 callers, and cost a lone one its millisecond. On a GPU it has not been measured.

@@ -146,7 +146,7 @@ def _run(options: argparse.Namespace, tag: str) -> None:
         )
         repository = launch.read()
         if chosen.name == TENSORRT_PROFILE:
-            for name in choices.without_plan(Repository.read(options.repository, chosen.name), machine.gpu):
+            for name in (name for name in needed if repository.configs[name].backend == "onnxruntime"):
                 print(
                     f"serve: {name}: no plan for compute capability {machine.gpu}: served by onnxruntime on CUDA, "
                     f"{repository.configs[name].default_model_filename}",

@@ -13,7 +13,6 @@ from server.installation import Installation
 from server.preflight import PreflightError
 from server.repository import CUDA_PROFILE, Repository
 
-HALF = "fp16.onnx"
 _ON_CPU = ("", "onnxruntime", "python")  # backends; "": an ensemble
 
 
@@ -39,10 +38,12 @@ def check_profile(profile: str, gpu: str, triton: Installation) -> None:
             f"PROFILE={CUDA_PROFILE}, or start the image."
         )
     if not triton.gpus:
-        raise PreflightError(
-            f"{where}: expected the package onnxruntime-gpu, got onnxruntime for CPUs. Install it with "
-            "`make cuda`, or serve PROFILE=" + CPU_PROFILE + "."
+        expected = (
+            "an image with Triton's onnxruntime and tensorrt backends, found neither. Use NVIDIA's -py3 image"
+            if triton.image
+            else "the package onnxruntime-gpu, got onnxruntime for CPUs. Install it with `make cuda`"
         )
+        raise PreflightError(f"{where}: expected {expected}, or serve PROFILE={CPU_PROFILE}.")
 
 
 def check_servable(repository: Repository, names: Iterable[str], gpu: str, triton: Installation) -> None:
@@ -68,10 +69,10 @@ def check_servable(repository: Repository, names: Iterable[str], gpu: str, trito
 
 
 def as_published(repository: Repository, gpu: str) -> Repository:
-    """The same with configs that the published files can serve: committed ones hold for every repository.
+    """Return the repository with configs that the published files can serve: the committed ones know no files.
 
     With profile `tensorrt`, a network without a plan for this GPU is served on CUDA. On CUDA a network is served in
-    FP16 where that was published, else in exact FP32, which every model has.
+    FP16 where every version has it, else in exact FP32, which every model has.
 
     Args:
         repository: read with the profile that is served.
@@ -82,30 +83,19 @@ def as_published(repository: Repository, gpu: str) -> Repository:
     """
     if repository.profile not in (CUDA_PROFILE, TENSORRT_PROFILE):
         return repository
-    configs = dict(repository.configs)
+    exported = list(filter(repository.is_exported, repository.configs))
+    moved = exported if repository.profile == CUDA_PROFILE else repository.without_artefact(exported, gpu)
     on_cuda = Repository.read(repository.folder, CUDA_PROFILE).configs
-    for name in without_plan(repository, gpu) if repository.profile == TENSORRT_PROFILE else on_cuda:
-        manifest = max((repository.folder / name).glob(f"[0-9]*/{FILENAME}"), default=None)
-        if manifest is not None and repository.is_network(name):
-            configs[name] = pb.ModelConfig()
-            configs[name].CopyFrom(on_cuda[name])
-            if HALF in Card.read(manifest).artefacts:
-                configs[name].default_model_filename = HALF
+    configs = dict(repository.configs)
+    for name in moved:
+        configs[name] = pb.ModelConfig()
+        configs[name].CopyFrom(on_cuda[name])
+        manifests = [Card.read(file) for file in (repository.folder / name).glob(f"[0-9]*/{FILENAME}")]
+        half = {file for card in manifests for file, each in card.artefacts.items() if each.precision == "fp16"}
+        for file in half:
+            if all(file in card.artefacts for card in manifests):
+                configs[name].default_model_filename = file
     return replace(repository, configs=configs)
-
-
-def without_plan(repository: Repository, gpu: str) -> list[str]:
-    """Exported networks, by name, in which some version has no plan for this GPU.
-
-    Args:
-        repository: read with profile `tensorrt`.
-        gpu: see Machine.
-    """
-    exported = [
-        name for name in filter(repository.is_network, repository.configs)
-        if any(path.is_dir() for path in (repository.folder / name).glob("[0-9]*"))
-    ]  # fmt: skip
-    return [name for name in exported if not all(file.is_file() for _, file in repository.artefacts([name], gpu))]
 
 
 def on_gpu(config: pb.ModelConfig) -> bool:

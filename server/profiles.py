@@ -44,23 +44,14 @@ def profile(asked: str, plain: Repository, needed: Sequence[str], machine: Machi
     if not machine.gpu:
         return Profile(CPU_PROFILE, "there is no GPU")
     if not triton.gpus:
-        return Profile(CPU_PROFILE, "onnxruntime-gpu is not installed; `make serve PROFILE=cuda` installs it")
+        return Profile(CPU_PROFILE, "onnxruntime-gpu is not installed; `make cuda` installs it")
     if not triton.image:
         return Profile(CUDA_PROFILE, "the wheel's Triton runs networks on CUDA; for plans use NVIDIA's image")
-    if lacking := _without_plan(plain, needed, machine.gpu):
+    planned = Repository.read(plain.folder, TENSORRT_PROFILE)
+    if lacking := planned.without_artefact(needed, machine.gpu):
         return Profile(
             CUDA_PROFILE,
             f"no plan for compute capability {machine.gpu} of {', '.join(lacking)}; `python -m export engines` "
             "builds them on this GPU",
         )
     return Profile(TENSORRT_PROFILE, f"every network has a plan for compute capability {machine.gpu}")
-
-
-def _without_plan(plain: Repository, needed: Sequence[str], gpu: str) -> list[str]:
-    """Networks of `needed` in which some version has no plan for this GPU."""
-    planned = Repository.read(plain.folder, TENSORRT_PROFILE)
-    return [
-        name
-        for name in needed
-        if planned.is_network(name) and not all(file.is_file() for _, file in planned.artefacts([name], gpu))
-    ]

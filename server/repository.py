@@ -119,6 +119,22 @@ class Repository:
             for version in versions:
                 yield name, version / file
 
+    def without_artefact(self, names: Sequence[str], gpu: str) -> list[str]:
+        """Return the networks among `names` in which some version lacks the file that this profile loads.
+
+        Args:
+            names: of models.
+            gpu: compute capability of the GPU that loads them.
+
+        Raises:
+            RepositoryError: a network that was never exported.
+        """
+        return [name for name in names if not all(file.is_file() for _, file in self.artefacts([name], gpu))]
+
+    def is_exported(self, name: str) -> bool:
+        """Whether it is a network with a version, of whatever precision."""
+        return self.is_network(name) and any(path.is_dir() for path in (self.folder / name).glob("[0-9]*"))
+
     def workers(self, names: Sequence[str]) -> int:
         """Worker processes of these models: one for each instance of a model that is no ensemble."""
         groups = (self.configs[name].instance_group for name in names if not self.configs[name].platform)

@@ -22,7 +22,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 
-# Each window of Chromium loads two pages of its own, for the address bar that nobody sees: half of all the work.
+# Each window of Chromium loads two pages of its own for the hidden address bar, which took half of the time.
 # Chromium takes only the last such list, so the entries of Playwright's own list that matter here are repeated.
 UNUSED = (
     "WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup", "SpareRendererForSitePerProcess",
@@ -82,16 +82,16 @@ def opened(
     viewport: dict[str, int] = VIEWPORT,
     color_scheme: Any = "light",
 ) -> Iterator[Page]:
-    """The page, loaded anew, with nothing stored; at the end it must have asked nobody else and complained of nothing.
+    """Load the page with empty storage; after the test, fail if it sent requests elsewhere or logged errors.
 
-    The tab of the last test is taken again, unless that test failed.
+    The tab of the previous test is reused, unless that test failed.
 
     Args:
         url: of the gateway.
         broken: the network is, on purpose: the browser says so on its console.
-        fresh: a profile of its own, that no other test gets: for what a load does not undo, as routes and clocks.
-        family: of tests that ask and look, each as well where another has asked before: the first of them loads the
-            page, and each of the others takes it as the one before left it.
+        fresh: use a separate profile that no other test gets: for what a reload does not undo, as routes and clocks.
+        family: name of tests that send a request and check the response, and do not depend on earlier ones: the first
+            loads the page, the others reuse it as it is.
     """
     alone = fresh or broken
     watched = None if alone else _kept.pop(browser, None)

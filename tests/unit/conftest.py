@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-import numpy.testing  # noqa: F401  runs lscpu when it is first imported, which is no test's doing
+import numpy.testing  # noqa: F401  starts lscpu at its first import, in whichever test that is
 import pytest
 
 _FORBIDDEN = frozenset(

@@ -124,13 +124,13 @@ def prometheus(live: Live, door: Running, tmp_path_factory: pytest.TempPathFacto
             stderr=log,
         )
     try:
-        written = (folder / "prometheus.log").read_text
+        log_text = (folder / "prometheus.log").read_text
 
         def ready() -> bool:
-            assert process.poll() is None, written()
+            assert process.poll() is None, log_text()
             return get("127.0.0.1", port, "/-/ready", 1)[0] == 200
 
-        until(ready, "Prometheus to be ready", written)
+        until(ready, "Prometheus to be ready", log_text)
         found = Prometheus(f"http://127.0.0.1:{port}")
         _call_for(live, door, found)
         yield found

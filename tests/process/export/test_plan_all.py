@@ -139,6 +139,15 @@ def _with_half(repository: Path, target: Path, spec: ModelSpec) -> Path:
     return folder
 
 
+def _refused(spec: ModelSpec, folder: Path, monkeypatch: pytest.MonkeyPatch, instead: Path) -> str:
+    """Return why an FP16 plan that computes another file is refused; assert that none was left."""
+    _Gpu(monkeypatch, instead=instead)
+    with pytest.raises(EngineError, match="not put into the repository: ") as refused:
+        list(plans(spec, Site(repository=folder / "repository", proofs=folder / "proofs"), ["fp16"]))
+    assert not list(folder_of(spec, folder / "repository").glob("*.plan"))
+    return str(refused.value)
+
+
 @pytest.mark.parametrize("name", ["skin_lesion", "chest_xray", "solubility"])
 def test_a_plan_is_held_to_the_proved_file_and_needs_no_images(
     name: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -166,10 +175,7 @@ def test_a_plan_of_weights_that_are_one_percent_off_is_refused(
         if array.ndim >= 2 and array.dtype.kind == "f" and tensor.name not in ("fingerprint",):
             tensor.CopyFrom(numpy_helper.from_array((array * 1.01).astype(array.dtype), tensor.name))
     onnx.save(model, tmp_path / "scaled.onnx")
-    _Gpu(monkeypatch, instead=tmp_path / "scaled.onnx")
-    with pytest.raises(EngineError, match=r"not put into the repository: .* expected max "):
-        list(plans(spec, Site(repository=tmp_path / "repository", proofs=tmp_path / "proofs"), ["fp16"]))
-    assert not list(folder.glob("*.plan"))
+    assert " expected max " in _refused(spec, tmp_path, monkeypatch, instead=tmp_path / "scaled.onnx")
 
 
 def test_a_plan_of_another_artifact_is_refused(
@@ -177,10 +183,20 @@ def test_a_plan_of_another_artifact_is_refused(
 ) -> None:
     spec = all_specs()["skin_lesion"]
     folder = _with_half(repository, tmp_path / "repository", spec)
-    _Gpu(monkeypatch, instead=folder / "fp32.onnx")  # the same weights, and another fingerprint
-    with pytest.raises(EngineError, match=r"not put into the repository: .*fingerprint"):
-        list(plans(spec, Site(repository=tmp_path / "repository", proofs=tmp_path / "proofs"), ["fp16"]))
-    assert not list(folder.glob("*.plan"))
+    # The same weights, and another fingerprint.
+    assert "fingerprint" in _refused(spec, tmp_path, monkeypatch, instead=folder / "fp32.onnx")
+
+
+def test_an_override_of_the_gate_lets_no_other_plan_in(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what the file's precision may lose, not that another network may serve in its place."""
+    spec = all_specs()["skin_lesion"]
+    folder = _with_half(repository, tmp_path / "repository", spec)
+    card = Card.read(folder / "card.json")
+    overridden = replace(card.artefacts["fp16.onnx"], published_anyway="a demonstration")
+    replace(card, artefacts=card.artefacts | {"fp16.onnx": overridden}).write(folder)
+    assert "fingerprint" in _refused(spec, tmp_path, monkeypatch, instead=folder / "fp32.onnx")
 
 
 def test_a_plan_that_does_not_run_is_refused(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,11 +229,11 @@ def test_a_server_gets_the_first_plan_that_passes_and_starts_without_any(
     monkeypatch.setattr(to_engine, "library", plan_all.library)
     command = ["engines", "--repository", str(tmp_path / "repository"), "--into", str(tmp_path / "work")]
     assert main([*command, "--models", "solubility"]) == 0
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     folder = folder_of(SPEC, tmp_path / "work" / "models")
     assert [plan.onnx for plan in Card.read(folder / "card.json").plans.values()] == ([served] if served else [])
-    assert told.err.count("solubility: no plan in") == len(harmed)
-    assert ("no plan: the launcher serves it by onnxruntime on CUDA" in told.err) == (not served)
+    assert output.err.count("solubility: no plan in") == len(harmed)
+    assert ("no plan: the launcher serves it by onnxruntime on CUDA" in output.err) == (not served)
     assert not list((tmp_path / "repository").rglob("*.plan"))
     assert main([*command, "--models", "solubility"]) == 0
     assert "unchanged" in capsys.readouterr().out

@@ -88,7 +88,7 @@ def test_cuda_options_are_those_of_the_cpp_backend(folder: Path) -> None:
         "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested",
         "gpu_mem_limit": "4096",
     }  # fmt: skip
-    assert from_config(_config(parameters=values), folder).cuda is None  # on a CPU they mean nothing
+    assert from_config(_config(parameters=values), folder).cuda is None  # a CPU config ignores them
 
 
 def test_a_gpu_option_that_is_none_is_named(folder: Path) -> None:

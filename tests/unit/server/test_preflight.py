@@ -158,7 +158,8 @@ def test_a_profile_that_can_be_had_passes(profile: str, gpu: str, triton: Instal
 def test_cuda_serves_fp16_where_it_was_published_and_fp32_elsewhere(tmp_path: Path) -> None:
     card, folder = made_card("pneumonia"), tmp_path / "repository"
     shutil.copytree(COMMITTED, folder, ignore=shutil.ignore_patterns("*.onnx", "card.json", ".lock"))
-    half = replace(card, artefacts=card.artefacts | {"fp16.onnx": card.artefacts["fp32.onnx"]})
+    artefact = replace(card.artefacts["fp32.onnx"], precision="fp16")
+    half = replace(card, artefacts=card.artefacts | {"fp16.onnx": artefact})
     for name, found in (("pneumonia_net", card), ("pneumonia_cnn_net", half)):
         (folder / name / "1").mkdir(exist_ok=True)
         found.write(folder / name / "1")
@@ -177,7 +178,7 @@ def test_cuda_serves_fp16_where_it_was_published_and_fp32_elsewhere(tmp_path: Pa
     repository = choices.as_published(Repository.read(folder, "tensorrt"), "9.0")
     backends = {name: repository.configs[name].backend for name in ("pneumonia_net", "pneumonia_cnn_net")}
     assert backends == {"pneumonia_net": "tensorrt", "pneumonia_cnn_net": "onnxruntime"}
-    other = choices.as_published(Repository.read(folder, "tensorrt"), "8.9")  # another GPU's plan is none
+    other = choices.as_published(Repository.read(folder, "tensorrt"), "8.9")  # a plan for another GPU does not count
     assert other.configs["pneumonia_net"].backend == "onnxruntime"
 
 
