@@ -22,9 +22,10 @@ from export.adapters import describe_adapter, report_adapter, step_adapter
 from export.artefact import VERSION
 from export.profiles import add_input, add_output, add_outputs, batching, bound
 from export.spec import ModelSpec, Step
+from report.answer import REPORT
 from report.card import Choice
 
-REPORT, DESCRIBE = "report", "describe"
+DESCRIBE = "describe"
 ON_REQUEST = "on_request"  # read by the launcher: not served unless it is asked for
 WORKERS = 2  # of a first step; a launch writes as many as its machine has use for: server.sizing
 _GENERATED = ("config.pbtxt", "tensorrt.pbtxt", "cuda.pbtxt", "labels.txt", "model.py", ".gitkeep")

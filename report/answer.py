@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from report.card import Artefact, Card
 from report.decision import decide
 
+REPORT = "report"  # the Triton model that writes reports, and its output
 PROFILE_VARIABLE = "MEDSERVE_PROFILE"  # set by the launcher for the workers
 CPU_PROFILE = "cpu"  # configs/cpu.pbtxt: this machine's own choice
 TENSORRT_PROFILE = "tensorrt"  # configs/tensorrt.pbtxt: plans
@@ -27,6 +29,21 @@ class UnknownFingerprint(LookupError):
 
 class Implausible(ArithmeticError):
     """Figures that no sound artefact computes: NaN, infinity, probabilities that are none. No finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What computed an answer.
+
+    Args:
+        card: of the model.
+        name: of the artifact's file.
+        provenance: JSON object; encoded once, because every answer of an artifact has the same.
+    """
+
+    card: Card
+    name: str
+    provenance: msgspec.Raw
 
 
 class Reporter:
@@ -52,15 +69,16 @@ class Reporter:
         self._preprocessing = preprocessing
         self._added = added
         self._profile = profile
-        self._known: dict[tuple[int, int], tuple[Card, str, Artefact]] = {}
+        self._encoder = msgspec.json.Encoder()
+        self._known: dict[tuple[float, ...], _Origin] = {}
         for card in cards:
             for name, artefact in card.artefacts.items():
                 if artefact.fingerprint in self._known:
                     raise ValueError(f"{card.model}/{name}: its fingerprint is another artefact's too")
-                self._known[artefact.fingerprint] = (card, name, artefact)
+                self._known[artefact.fingerprint] = self._described(card, name, artefact)
 
-    def report(self, summary: NDArray[np.float32], now: datetime | None = None) -> str:
-        """One JSON object.
+    def report(self, summary: NDArray[np.float32], now: datetime | None = None) -> bytes:
+        """Return one JSON object, in UTF-8.
 
         Args:
             summary: FP32 [2 + F], one item of the net's `summary`.
@@ -70,37 +88,41 @@ class Reporter:
             UnknownFingerprint: no card lists the artefact, or lists other figures for it.
             Implausible: the artefact overflowed, or the figures are not its own.
         """
-        card, name, artefact = self._origin(summary)
+        origin = self._origin(summary)
+        card = origin.card
         figures = dict(zip(card.declaration.summary_fields, map(_shortest, summary[2:]), strict=True))
-        _check_plausible(f"{card.model}/{name}", card, figures)
+        _check_plausible(origin, figures)
         moment = (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         answer = {
             "model": card.model,
             **_findings(card, figures),
             "disclaimer": card.declaration.disclaimer,
             "timestamp": moment,
-            "provenance": self._provenance(card, name, artefact),
+            "provenance": origin.provenance,
         }
-        return json.dumps(answer, ensure_ascii=False)
+        return self._encoder.encode(answer)
 
-    def _origin(self, summary: NDArray[np.float32]) -> tuple[Card, str, Artefact]:
+    def _origin(self, summary: NDArray[np.float32]) -> _Origin:
         fingerprint = tuple(summary[:2].tolist())
         if fingerprint not in self._known:
             for card in self._added():
                 for name, artefact in card.artefacts.items():
-                    self._known.setdefault(artefact.fingerprint, (card, name, artefact))
+                    self._known.setdefault(artefact.fingerprint, self._described(card, name, artefact))
         origin = self._known.get(fingerprint)
         if origin is None:
             raise UnknownFingerprint(
                 f"report.summary: expected a fingerprint of a card in this repository, got {fingerprint}. "
                 "The artefact was replaced without its card, or its precision was lowered under it: export it again."
             )
-        expected = 2 + len(origin[0].declaration.summary_fields)
+        expected = 2 + len(origin.card.declaration.summary_fields)
         if summary.shape != (expected,):
             raise UnknownFingerprint(
-                f"report.summary: expected {expected} figures of {origin[0].model}, got shape {summary.shape}"
+                f"report.summary: expected {expected} figures of {origin.card.model}, got shape {summary.shape}"
             )
         return origin
+
+    def _described(self, card: Card, name: str, artefact: Artefact) -> _Origin:
+        return _Origin(card, name, msgspec.Raw(self._encoder.encode(self._provenance(card, name, artefact))))
 
     def _provenance(self, card: Card, name: str, artefact: Artefact) -> dict[str, Any]:
         choice = card.choice if self._profile == CPU_PROFILE else None
@@ -170,7 +192,8 @@ def _regressed(card: Card, figures: dict[str, float]) -> dict[str, Any]:
     return found | {name: figures[name] for name in more}
 
 
-def _check_plausible(where: str, card: Card, figures: dict[str, float]) -> None:
+def _check_plausible(origin: _Origin, figures: dict[str, float]) -> None:
+    card, where = origin.card, f"{origin.card.model}/{origin.name}"
     if not all(map(math.isfinite, figures.values())):
         raise Implausible(f"{where}: expected finite figures, got NaN or infinity: no answer")
     if card.declaration.labels:

@@ -6,19 +6,24 @@ serves: worker processes of the first steps, threads of the networks, the length
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tritonclient.grpc import model_config_pb2 as pb
 
 from queueing.queue import MOST_PLACES, PLACE_BYTES, PLACES
+from report.answer import REPORT
 from server.backends.onnxruntime.options import THREADS
 from server.machine import Machine
 from server.repository import Repository
 
-STEP_WORKERS, ENGINE_THREADS, QUEUE_SIZE = "STEP_WORKERS", "ENGINE_THREADS", "QUEUE_SIZE"
-VARIABLES = (STEP_WORKERS, ENGINE_THREADS, QUEUE_SIZE)
-MOST_WORKERS = 16  # of one step
+STEP_WORKERS, REPORT_WORKERS = "STEP_WORKERS", "REPORT_WORKERS"
+ENGINE_THREADS, QUEUE_SIZE = "ENGINE_THREADS", "QUEUE_SIZE"
+VARIABLES = (STEP_WORKERS, REPORT_WORKERS, ENGINE_THREADS, QUEUE_SIZE)
+# A report takes less than a tenth of the CPU time that the host spends on a call without its network
+# (docs/performance.md), so that one process is enough for the calls of this many cores.
+CORES_PER_REPORT_WORKER = 8
 WORKER_MB = 96  # measured: 70 to 90 of its own once it has read a few pictures
 QUEUED_MB = PLACE_BYTES >> 20
 SHORTEST, LONGEST = 128, MOST_PLACES  # requests in one queue
@@ -57,14 +62,21 @@ def numbers(machine: Machine, repository: Repository, needed: Iterable[str], giv
     """
     steps = [name for name in needed if _is_step(repository.configs[name])]
     room = machine.memory_mb // 4 // WORKER_MB // max(1, len(steps))
-    workers = max(1, min(machine.cores, MOST_WORKERS, room))
+    workers = max(1, min(machine.cores, room))
+    reporters_room = max(1, machine.memory_mb // 16 // WORKER_MB)
     queue = max(SHORTEST, min(LONGEST, machine.memory_mb // 8 // QUEUED_MB))
     derived = [
         Number(
             STEP_WORKERS,
             workers,
-            f"of each first step: one a core ({machine.cores}), at most {MOST_WORKERS}, and at most {max(1, room)}, so "
-            f"that workers of {WORKER_MB} MB for {len(steps)} steps fit into a quarter of the memory",
+            f"of each preprocessing step: one a core ({machine.cores}), at most {max(1, room)}, so that workers of "
+            f"{WORKER_MB} MB for {len(steps)} steps fit into a quarter of the memory",
+        ),
+        Number(
+            REPORT_WORKERS,
+            min(report_workers(machine.cores), reporters_room),
+            f"processes that write reports: one for each {CORES_PER_REPORT_WORKER} cores, at most {reporters_room}, so "
+            "that they fit into a sixteenth of the memory",
         ),
         Number(ENGINE_THREADS, 0, f"of each network: all {machine.cores} cores, before the reading of files"),
         Number(
@@ -75,6 +87,11 @@ def numbers(machine: Machine, repository: Repository, needed: Iterable[str], giv
         ),
     ]
     return [_overridden(number, given.get(number.name, "")) for number in derived]
+
+
+def report_workers(cores: int) -> int:
+    """Return how many processes write the reports of the calls that these cores can read."""
+    return math.ceil(cores / CORES_PER_REPORT_WORKER)
 
 
 def sized(repository: Repository, numbers: Iterable[Number]) -> Repository:
@@ -88,6 +105,8 @@ def _config(config: pb.ModelConfig, values: Mapping[str, int]) -> pb.ModelConfig
     own.CopyFrom(config)
     if _is_step(config):
         own.instance_group[0].count = values[STEP_WORKERS]
+    if config.name == REPORT:
+        own.instance_group[0].count = values[REPORT_WORKERS]
     if config.backend == "onnxruntime" and values[ENGINE_THREADS]:
         own.parameters[THREADS].string_value = str(values[ENGINE_THREADS])
     if PLACES in config.parameters:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.capacity.measured import Call, CapacityError
 from benchmarks.capacity.waiting import closed_per_second, closed_wait_s, open_wait_s
-from server.sizing import MOST_WORKERS
+from server.sizing import report_workers
 
 SHARE = 0.95  # the promise is a p95
 
@@ -73,6 +73,7 @@ class Ceiling:
 # no obstacle: 325,628 a second with it on eight A100 in v3.0, and 324,612 without.
 CEILINGS = (
     Ceiling("L4", 13_157.8, "v3.0 L4x1_TRT"),
+    Ceiling("A10", 110_197 / 8, "v1.1 A10x8_TRT, an eighth"),
     Ceiling("A100 SXM", 42_379.3, "v3.0 DGX-A100_A100-SXM-80GBx1_TRT"),
     Ceiling("H100 SXM", 88_714.3, "v4.0 DGX-H100_H100-SXM-80GBx1_TRT"),
     Ceiling("H200 SXM", 756_960 / 8, "v4.1 H200-SXM-141GBx8_TRT, an eighth"),
@@ -123,6 +124,9 @@ def least_per_second(load: Load, promise: Promise) -> float:
     return load.per_second or load.users / (load.think_s + promise.p95_s)
 
 
-def most_beside_a_gpu(call: Call) -> float:
-    """Calls a second that a replica's reading processes, and its reporting one, leave a GPU at most."""
-    return min(MOST_WORKERS / call.read_s, 1 / call.report_s)
+def host_bound(call: Call, cores: int) -> float:
+    """Return the most calls a second that a host of these cores reads and reports next to a GPU.
+
+    A linear estimate from the measured cores; a virtual core of a larger machine may be slower.
+    """
+    return min(cores / call.host_s, cores / call.read_s, report_workers(cores) / call.report_s)

@@ -11,12 +11,13 @@ from benchmarks.capacity.plan import (
     Ceiling,
     Load,
     Promise,
+    host_bound,
     least_per_second,
-    most_beside_a_gpu,
     outlook,
     replicas,
 )
 
+VCPUS = (16, 32, 64)  # of a node with a GPU
 HEADER = (
     "| option | replicas | GPUs | calls/s | p95 ms | CPU cores | of them read files | MB each | based on |\n"
     "|---|--:|--:|--:|--:|--:|--:|--:|---|"
@@ -24,7 +25,7 @@ HEADER = (
 
 
 def table(call: Call, load: Load, promise: Promise, pictures: int, basis: str) -> str:
-    """A row for CPUs, and one for each GPU with a ceiling.
+    """A row for CPUs, and one for each GPU with a ceiling and each size of its node.
 
     Args:
         call: that is made.
@@ -34,7 +35,8 @@ def table(call: Call, load: Load, promise: Promise, pictures: int, basis: str) -
         basis: what the measured figures are figures of.
     """
     rows = [_on_cpu(call, load, promise, basis)]
-    rows += [_on_gpu(call, load, promise, ceiling, pictures) for ceiling in CEILINGS if pictures]
+    if pictures:
+        rows += [_on_gpu(call, load, promise, ceiling, pictures, cores) for ceiling in CEILINGS for cores in VCPUS]
     return "\n".join([HEADER, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
@@ -54,21 +56,21 @@ def _on_cpu(call: Call, load: Load, promise: Promise, basis: str) -> tuple[str, 
     )
 
 
-def _on_gpu(call: Call, load: Load, promise: Promise, ceiling: Ceiling, pictures: int) -> tuple[str, ...]:
-    least, most = least_per_second(load, promise), min(ceiling.per_second / pictures, most_beside_a_gpu(call))
-    count = math.ceil(least / promise.fill / most)
-    cores = math.ceil(least / promise.fill / count * call.host_s) * (count + promise.spare)
+def _on_gpu(call: Call, load: Load, promise: Promise, ceiling: Ceiling, pictures: int, cores: int) -> tuple[str, ...]:
+    least, network, host = least_per_second(load, promise), ceiling.per_second / pictures, host_bound(call, cores)
+    count = math.ceil(least / promise.fill / min(network, host))
+    bound = f"the host: {host:,.0f} calls a second, {host / network:.0%} of the GPU's" if host < network else "the GPU"
     return (
-        f"{ceiling.gpu}, one each",
+        f"{ceiling.gpu}, one each, {cores} vCPU",
         f"{count} + {promise.spare}",
         f"{count + promise.spare}",
         f"≥ {least:.0f}",
         "?",
-        f"≥ {cores}",
+        f"{cores * (count + promise.spare)}",
         f"≥ {least * call.read_s:.2f}",
         "?",
-        f"a ceiling, not measured: MLPerf {ceiling.source}: {ceiling.per_second:,.0f} decoded pictures a second; "
-        f"as files these would take {ceiling.per_second / pictures * call.host_s:,.0f} CPU cores",
+        f"bound by {bound}; a ceiling, not measured: MLPerf {ceiling.source}, {ceiling.per_second:,.0f} decoded "
+        "images a second",
     )
 
 
@@ -77,8 +79,9 @@ def costs(call: Call) -> str:
     return (
         f"A call takes {call.cpu_s * 1e3:.2f} ms of CPU time: {call.read_s * 1e3:.2f} to read its file, "
         f"{call.network_s * 1e3:.2f} in the network, {(call.host_s - call.read_s) * 1e3:.2f} around them. Alone it "
-        f"takes {call.alone_s * 1e3:.0f} ms, p95 {call.alone_p95_s * 1e3:.0f} ms. Beside a GPU one replica reads and "
-        f"reports at most {most_beside_a_gpu(call):,.0f} a second."
+        f"takes {call.alone_s * 1e3:.0f} ms, p95 {call.alone_p95_s * 1e3:.0f} ms. Next to a GPU a host reads and "
+        f"reports at most {' / '.join(f'{host_bound(call, cores):,.0f}' for cores in VCPUS)} calls a second with "
+        f"{' / '.join(map(str, VCPUS))} vCPU."
     )
 
 
@@ -93,7 +96,7 @@ def unknown(call: Call, models: Sequence[str], pictures: int) -> list[str]:
         found += [
             "GPUs: latency, memory, how near a ceiling a server comes; no GPU has run this. The ceilings are "
             "ResNet-50's in INT8: another network has another.",
-            "CPU cores beside a GPU: reckoned from what reading and reporting took on the measured CPU.",
+            "CPU cores next to a GPU: estimated from what reading and reporting took on the measured CPU.",
         ]
     else:
         found.append("GPUs: no ceiling is known for calls without a picture.")

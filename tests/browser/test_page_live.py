@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.process.serving.test_dicom import PLANTED, planted_file
@@ -20,6 +21,7 @@ KEY = "a key of the tests, which nobody else has"
 PICTURE = ROOT / "examples" / "phantom.png"
 
 
+@pytest.mark.slow
 def test_every_model(chromium: Browser, shared_gateway: Running) -> None:
     models = httpx.get(f"{shared_gateway.url}/model-info", timeout=120).json()["models"]
     assert len(models) >= 8

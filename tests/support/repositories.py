@@ -105,7 +105,6 @@ def _publish(spec: ModelSpec, folder: Path) -> None:
 
 
 TRAINED = ("chest_xray", "pneumonia", "pneumonia_cnn", "solubility")  # those with sample checkpoints or shipped weights
-SMALL = ("solubility", "pneumonia_cnn")
 
 
 @pytest.fixture(scope="session")
@@ -126,16 +125,6 @@ def real_repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path 
     with FileLock(BUILD / "lock"):  # another worker may want the same
         run_export(kept, models=",".join(TRAINED), checkpoints=checkpoints)
         return copy_repository(kept, tmp_path_factory.mktemp("exported") / "model_repository")
-
-
-@pytest.fixture(scope="session")
-def small_repository(tmp_path_factory: pytest.TempPathFactory, checkpoints: Path | None) -> Path:
-    """The two cheapest real networks in FP32 alone, as a first start publishes them; kept as `real_repository` is."""
-    kept = BUILD / "small_repository"
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with FileLock(BUILD / "small_lock"):
-        run_export(kept, "--precisions", "fp32", models=",".join(SMALL), checkpoints=checkpoints)
-        return copy_repository(kept, tmp_path_factory.mktemp("small") / "model_repository")
 
 
 def run_export(

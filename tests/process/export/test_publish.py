@@ -78,6 +78,7 @@ def test_the_file_names_no_path_of_this_machine(exported: Path) -> None:
     assert b"site-packages" not in content
 
 
+@pytest.mark.slow
 def test_the_same_weights_give_the_same_bytes_and_others_another_fingerprint(tmp_path: Path) -> None:
     def export(seed: int, name: str) -> tuple[tuple[int, int], bytes]:
         torch.manual_seed(seed)

@@ -93,6 +93,7 @@ def _cropped(image: Image.Image) -> Image.Image:
     return image.crop((width // 5, height // 5, width - width // 5, height - height // 5))
 
 
+@pytest.mark.slow
 def test_ordinary_films_raise_nothing(server: Live, sample_data: SampleData, tmp_path: Path) -> None:
     _, second = _halves(sample_data)
     assert _asked(server, tmp_path, second, lambda image: image) is None

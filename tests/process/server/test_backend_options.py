@@ -22,6 +22,7 @@ from server.backends.onnxruntime.engine import OnnxRuntimeEngine, open_engine
 from server.backends.onnxruntime.options import ConfigError, Options, from_config
 from server.repository import Repository
 from tests.support.checkout import ROOT
+from tests.support.specs import tiny_specs
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +241,7 @@ def test_a_compiled_model_is_never_taken_for_another_of_the_same_size_and_time(
     """Copies and image layers set times; trainings of one network are of one size. Measured: without the
     content in its key the cache answered with the old weights."""
     monkeypatch.setenv(engines.CACHE_VARIABLE, str(tmp_path / "compiled"))
-    spec = all_specs()["pneumonia_cnn"]
+    spec = tiny_specs()["pneumonia_cnn"]
     file = tmp_path / "fp32.onnx"
     sizes = set()
     for seed in (1, 2):

@@ -22,9 +22,9 @@ from medserve import Client
 from tests.support.checkout import ROOT
 from tests.support.clock import until
 from tests.support.live import PORTS, Live
-from tests.support.repositories import SMALL, copy_repository
+from tests.support.repositories import copy_repository
 
-FIRST, SECOND = SMALL
+FIRST, SECOND = "solubility", "pneumonia_cnn"
 STAND_IN = Path(__file__).with_name("publisher_stand_in.py")
 
 
@@ -100,8 +100,8 @@ def _shm_modes(live: Live) -> set[int]:
 
 
 @pytest.fixture(scope="module")
-def starting(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starting]:
-    with _starting(small_repository, tmp_path_factory.mktemp("starting")) as found:
+def starting(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starting]:
+    with _starting(tiny_repository, tmp_path_factory.mktemp("starting")) as found:
         found.live.wait_for("serve: ready: report")
         yield found
 
@@ -154,8 +154,9 @@ def test_a_worker_of_a_late_model_that_dies_is_replaced(starting: Starting) -> N
     assert starting.live.generate(FIRST, smiles="CCO").status == 200
 
 
-def test_a_death_in_the_meantime_keeps_what_was_published(small_repository: Path, tmp_path: Path) -> None:
-    with _starting(small_repository, tmp_path, published=(FIRST,)) as starting:
+@pytest.mark.slow
+def test_a_death_in_the_meantime_keeps_what_was_published(tiny_repository: Path, tmp_path: Path) -> None:
+    with _starting(tiny_repository, tmp_path, published=(FIRST,)) as starting:
         starting.live.wait_for(f"\n{FIRST}: ")
         starting.triton().kill()
         starting.live.wait_for("READY again, but those that are missing")
@@ -164,8 +165,8 @@ def test_a_death_in_the_meantime_keeps_what_was_published(small_repository: Path
         starting.live.wait_for("READY  http")
 
 
-def test_a_failed_export_is_named_and_the_others_are_served(small_repository: Path, tmp_path: Path) -> None:
-    with _starting(small_repository, tmp_path, published=(FIRST,)) as starting:
+def test_a_failed_export_is_named_and_the_others_are_served(tiny_repository: Path, tmp_path: Path) -> None:
+    with _starting(tiny_repository, tmp_path, published=(FIRST,)) as starting:
         live = starting.live
         starting.order(f"fail {SECOND}")
         live.wait_for(f"not every model is served. {SECOND}: export failed: the gate refused it")
@@ -175,8 +176,8 @@ def test_a_failed_export_is_named_and_the_others_are_served(small_repository: Pa
         assert live.probe("/ready").json()["missing"] == {SECOND: "export failed: the gate refused it"}
 
 
-def test_a_killed_launcher_takes_its_publisher_with_it(small_repository: Path, tmp_path: Path) -> None:
-    with _starting(small_repository, tmp_path) as starting:
+def test_a_killed_launcher_takes_its_publisher_with_it(tiny_repository: Path, tmp_path: Path) -> None:
+    with _starting(tiny_repository, tmp_path) as starting:
         publisher = starting.publisher()
         starting.live.process.kill()
         starting.live.process.wait()
@@ -184,8 +185,8 @@ def test_a_killed_launcher_takes_its_publisher_with_it(small_repository: Path, t
         assert not publisher.is_running() or publisher.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_signal_ends_the_publisher_too(small_repository: Path, tmp_path: Path) -> None:
-    with _starting(small_repository, tmp_path, published=(FIRST,)) as starting:
+def test_a_signal_ends_the_publisher_too(tiny_repository: Path, tmp_path: Path) -> None:
+    with _starting(tiny_repository, tmp_path, published=(FIRST,)) as starting:
         starting.live.wait_for(f"\n{FIRST}: ")
         publisher = starting.publisher()
         assert starting.live.stop(signal.SIGINT) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,9 @@ from export.loading import loaded_net
 from export.models import all_specs
 from export.nets.vision import transforms
 from medserve import Client
-from tests.support.live import Live, serving
-from tests.support.repositories import SMALL
+from tests.support.live import Live
 from tests.support.samples import SampleData
+from tests.support.specs import tiny_specs
 
 # What the checkpoints' README states for the labelled films: right answers, films.
 STATED = {"chest_xray": (77, 161), "pneumonia": (62, 93), "pneumonia_cnn": (64, 93)}
@@ -66,22 +65,18 @@ def _served(live: Live, model: str, paths: list[Path]) -> np.ndarray:
         return np.stack(list(pool.map(ask, paths)))
 
 
-@pytest.fixture(scope="module")
-def small(small_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """The cheapest real networks in FP32."""
-    with serving(small_repository, tmp_path_factory.mktemp("small"), MODELS=",".join(SMALL), PROFILE="") as live:
-        yield live
-
-
-def test_served_probabilities_of_some_films_are_pytorchs(
-    small: Live, sample_data: SampleData, checkpoints: Path | None
-) -> None:
-    eager = _eager("pneumonia_cnn", checkpoints)
+@pytest.mark.parametrize("model", MODELS)
+def test_served_probabilities_of_tiny_networks_equal_pytorch(triton: Live, sample_data: SampleData, model: str) -> None:
+    """Reading, normalization and serving are the real ones; the slow tests below take the real networks too."""
+    spec = tiny_specs()[model]
+    net, _ = loaded_net(spec, None)
+    eager = Eager(net, spec.labels)
     films = [film.path for film in sample_data.files("cxr")][::8]
     assert len(films) >= 12
     wanted = np.stack([eager(path) for path in films])
-    worst = np.abs(_served(small, "pneumonia_cnn", films) - wanted).max()
-    print(f"pneumonia_cnn: {len(films)} films, max|Δp| {worst:.1e}")
+    assert wanted.std(axis=0).max() > 0.05  # the networks tell these images apart
+    worst = np.abs(_served(triton, model, films) - wanted).max()
+    print(f"{model}: {len(films)} images, max|Δp| {worst:.1e}")
     assert worst <= 1e-4
 
 
@@ -125,7 +120,7 @@ def test_sample_checkpoints_reach_their_stated_accuracy(
 
 
 @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
-def test_solubility_equals_pytorch_geometric_on_esol(small: Live, sample_data: SampleData, step: int) -> None:
+def test_solubility_equals_pytorch_geometric_on_esol(triton: Live, sample_data: SampleData, step: int) -> None:
     from export.references import reference
     from preprocess.molecule import molecules_to_graphs
 
@@ -138,7 +133,7 @@ def test_solubility_equals_pytorch_geometric_on_esol(small: Live, sample_data: S
     wanted = np.array([reference(net, spec, molecules_to_graphs([s.encode()]))["log_s"][0] for s in smiles])
 
     def ask(text: str) -> float:
-        return json.loads(small.generate("solubility", smiles=text).body)["log_s"]
+        return json.loads(triton.generate("solubility", smiles=text).body)["log_s"]
 
     with ThreadPoolExecutor(4) as pool:
         served = np.array(list(pool.map(ask, smiles)))

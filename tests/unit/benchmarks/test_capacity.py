@@ -19,12 +19,12 @@ from benchmarks.capacity.plan import (
     CEILINGS,
     Load,
     Promise,
+    host_bound,
     least_per_second,
-    most_beside_a_gpu,
     outlook,
     replicas,
 )
-from benchmarks.capacity.table import table
+from benchmarks.capacity.table import VCPUS, table
 from benchmarks.capacity.waiting import closed_per_second, closed_wait_s, open_wait_s
 from benchmarks.limit.inprocess import Cost
 from benchmarks.limit.report import AT, Limit, Turn
@@ -159,16 +159,20 @@ def test_what_a_call_takes_beside_the_cores_keeps_nobody_waiting() -> None:
 
 
 def test_a_gpu_waits_for_files() -> None:
-    """16 processes at 4 ms a file are 4,000 a second; one that writes reports in 1 ms does 1,000."""
-    assert most_beside_a_gpu(CALL) == pytest.approx(1000)
+    """6 ms of host time a call are 16 ÷ 6 ms; reports of 1 ms from one process for each 8 cores are fewer."""
+    assert host_bound(CALL, 16) == pytest.approx(2000)
+    assert host_bound(replace(CALL, report_s=1e-5), 16) == pytest.approx(16 / 0.006)
+    assert host_bound(replace(CALL, report_s=1e-5), 64) == pytest.approx(64 / 0.006)  # no bound but the cores
     promise = Promise(p95_s=0.5, fill=0.5, spare=1)
     assert least_per_second(Load(users=900, think_s=1.0), promise) == pytest.approx(600)
     rows = table(CALL, Load(per_second=3000.0), promise, 1, "nobody's").splitlines()[2:]
-    assert len(rows) == 1 + len(CEILINGS)
+    assert len(rows) == 1 + len(CEILINGS) * len(VCPUS)
     assert rows[0].startswith("| CPU, 2 cores each | 61 + 1 | 0 | 3000 |")
-    # 6,000 a second on six GPUs: 1,000 × 6 ms for each, and as many to spare.
-    assert rows[1].startswith("| L4, one each | 6 + 1 | 7 | ≥ 3000 | ? | ≥ 42 | ≥ 12.00 | ? | a ceiling, not measured")
-    assert rows[1].endswith("13,158 decoded pictures a second; as files these would take 79 CPU cores |")
+    # 6,000 a second, 2,000 for each node of 16 vCPU.
+    assert rows[1].startswith("| L4, one each, 16 vCPU | 3 + 1 | 4 | ≥ 3000 | ? | 64 | ≥ 12.00 | ? | bound by the host")
+    assert "2,000 calls a second, 15% of the GPU's; a ceiling, not measured" in rows[1]
+    faster = table(replace(CALL, network_s=0.01999, read_s=1e-5, report_s=1e-6), Load(per_second=30.0), promise, 1, "")
+    assert "| bound by the GPU; a ceiling" in faster
     assert len(table(CALL, Load(per_second=30.0), promise, 0, "nobody's").splitlines()) == 3
 
 

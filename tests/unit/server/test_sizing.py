@@ -12,12 +12,23 @@ from server.explain import explained
 from server.machine import Machine, _memory_mb
 from server.profiles import Profile
 from server.repository import Repository, lay_out_models
-from server.sizing import ENGINE_THREADS, LONGEST, QUEUE_SIZE, SHORTEST, STEP_WORKERS, SizingError, numbers, sized
+from server.sizing import (
+    ENGINE_THREADS,
+    LONGEST,
+    QUEUE_SIZE,
+    REPORT_WORKERS,
+    SHORTEST,
+    STEP_WORKERS,
+    VARIABLES,
+    SizingError,
+    numbers,
+    sized,
+)
 from tests.support.checkout import ROOT
 
 COMMITTED = Repository.read(ROOT / "model_repository")
 NEEDED = COMMITTED.closure(["chest_xray", "solubility"])
-NOTHING = dict.fromkeys((STEP_WORKERS, ENGINE_THREADS, QUEUE_SIZE), "")
+NOTHING = dict.fromkeys(VARIABLES, "")
 
 
 def _values(machine: Machine, **given: str) -> dict[str, int]:
@@ -25,17 +36,23 @@ def _values(machine: Machine, **given: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("cores", "memory_mb", "workers", "queue"),
+    ("cores", "memory_mb", "workers", "reporters", "queue"),
     [
-        (1, 24_000, 1, LONGEST),
-        (2, 24_000, 2, LONGEST),
-        (64, 256_000, 16, LONGEST),
-        (64, 2_048, 2, SHORTEST),  # 512 MB for two steps' workers of 96 MB
-        (4, 256, 1, SHORTEST),
+        (1, 24_000, 1, 1, LONGEST),
+        (2, 24_000, 2, 1, LONGEST),
+        (9, 24_000, 9, 2, LONGEST),
+        (64, 256_000, 64, 8, LONGEST),
+        (64, 2_048, 2, 1, SHORTEST),  # 512 MB for two steps' workers of 96 MB
+        (4, 256, 1, 1, SHORTEST),
     ],
 )
-def test_numbers_follow_the_machine(cores: int, memory_mb: int, workers: int, queue: int) -> None:
-    assert _values(Machine(cores, memory_mb, ())) == {STEP_WORKERS: workers, ENGINE_THREADS: 0, QUEUE_SIZE: queue}
+def test_numbers_follow_the_machine(cores: int, memory_mb: int, workers: int, reporters: int, queue: int) -> None:
+    assert _values(Machine(cores, memory_mb, ())) == {
+        STEP_WORKERS: workers,
+        REPORT_WORKERS: reporters,
+        ENGINE_THREADS: 0,
+        QUEUE_SIZE: queue,
+    }
 
 
 def test_what_the_user_says_comes_first() -> None:
@@ -49,17 +66,17 @@ def test_what_the_user_says_comes_first() -> None:
 
 def test_configs_get_the_numbers_and_the_committed_ones_stay() -> None:
     before = {name: str(config) for name, config in COMMITTED.configs.items()}
-    given = NOTHING | {STEP_WORKERS: "3", ENGINE_THREADS: "4", QUEUE_SIZE: "7"}
+    given = NOTHING | {STEP_WORKERS: "3", REPORT_WORKERS: "2", ENGINE_THREADS: "4", QUEUE_SIZE: "7"}
     own = sized(COMMITTED, numbers(Machine(2, 24_000, ()), COMMITTED, NEEDED, given))
     assert [group.count for group in own.configs["preprocess_xray"].instance_group] == [3]
     assert [group.count for group in own.configs["featurize_molecule"].instance_group] == [3]
-    assert [group.count for group in own.configs["report"].instance_group] == [1]
+    assert [group.count for group in own.configs["report"].instance_group] == [2]
     assert [group.count for group in own.configs["describe"].instance_group] == [1]
     assert own.configs["chest_xray_net"].parameters["intra_op_thread_count"].string_value == "4"
     for name in ("preprocess_xray", "chest_xray_net"):
         assert own.configs[name].parameters["max_queue_size"].string_value == "7"
     assert not own.configs["report"].parameters  # nobody waits for it who has not waited before
-    assert own.workers(NEEDED) == 3 + 3 + 1 + 1 + 1 + 1
+    assert own.workers(NEEDED) == 3 + 3 + 2 + 1 + 1 + 1
     assert {name: str(config) for name, config in COMMITTED.configs.items()} == before
 
 
