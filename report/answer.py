@@ -77,8 +77,8 @@ class Reporter:
                     raise ValueError(f"{card.model}/{name}: its fingerprint is another artefact's too")
                 self._known[artefact.fingerprint] = self._described(card, name, artefact)
 
-    def report(self, summary: NDArray[np.float32], now: datetime | None = None) -> bytes:
-        """Return one JSON object, in UTF-8.
+    def report(self, summary: NDArray[np.float32], now: datetime | None = None) -> str:
+        """Return one JSON object.
 
         Args:
             summary: FP32 [2 + F], one item of the net's `summary`.
@@ -100,7 +100,7 @@ class Reporter:
             "timestamp": moment,
             "provenance": origin.provenance,
         }
-        return self._encoder.encode(answer)
+        return self._encoder.encode(answer).decode()
 
     def _origin(self, summary: NDArray[np.float32]) -> _Origin:
         fingerprint = tuple(summary[:2].tolist())

@@ -26,7 +26,9 @@ class Target:
 
 
 @contextlib.contextmanager
-def own_target(repository: Path, models: Sequence[str], *, step_back: bool = False) -> Iterator[Target]:
+def own_target(
+    repository: Path, models: Sequence[str], *, step_back: bool = False, options: Sequence[str] = ()
+) -> Iterator[Target]:
     """A server for as long as the block lasts, with just these models, ready.
 
     Args:
@@ -34,11 +36,12 @@ def own_target(repository: Path, models: Sequence[str], *, step_back: bool = Fal
         models: names.
         step_back: whether it leaves the cores to the load generator wherever both want them: for loads that a server
             cannot carry, where callers would otherwise be late themselves.
+        options: further arguments of `python -m server`.
 
     Raises:
         ServerEnded: it did not become ready.
     """
-    with tempfile.TemporaryDirectory() as folder, Server(repository, Path(folder), models) as server:
+    with tempfile.TemporaryDirectory() as folder, Server(repository, Path(folder), models, options) as server:
         server.wait_until_ready()
         if step_back:
             server.step_back()

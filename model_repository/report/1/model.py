@@ -24,7 +24,7 @@ class TritonPythonModel:
     def _answer(self, request):
         summaries = pb_utils.get_input_tensor_by_name(request, "summary").as_numpy()
         try:
-            reports = [self._reporter.report(summary) for summary in summaries]
+            reports = [self._reporter.report(summary).encode() for summary in summaries]
         except UnknownFingerprint as exc:
             return _error(f"[unknown_artefact] {exc}")
         except Implausible as exc:

@@ -212,5 +212,5 @@ def test_two_artefacts_with_one_fingerprint_are_refused() -> None:
 def test_figures_are_the_shortest_decimals_of_their_fp32() -> None:
     figure = np.float32(1 / 3)
     text = Reporter([made_card()], "1").report(_summary(figure, 1 - figure, 0.1), NOW)
-    assert b'"A":0.33333334' in text
+    assert '"A":0.33333334' in text
     assert np.float32(json.loads(text)["probabilities"]["A"]) == figure
