@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.gpu.carried import Carried
 from benchmarks.gpu.networks import Network
 from benchmarks.gpu.report import DecodeGate, Decoding
 from benchmarks.load.slo import Files
 from benchmarks.load.traffic import items
-from preprocess.dicom import Accepts
-from preprocess.image import file_to_pixels
-from preprocess.seen import unnoted
+from export.models import all_specs
+from export.samples import first_step
 from server.backends.onnxruntime.lanes import Engine
 
-SIDE = 224
 BATCH = 64
 NVJPEG, PILLOW = "torchvision, nvJPEG", "Pillow"
 Decoder = Callable[[Sequence[bytes]], Sequence[NDArray[np.uint8]]]
-
-
-# Sizes in pixels. The modes are the sample files' own: radiographs are gray, photographs have color.
-KINDS = {
-    "radiograph, 299 x 299": Files(folder="cxr", size=(299, 299), format="JPEG"),
-    "photograph, 600 x 450": Files(folder="derm", size=(600, 450), format="JPEG"),
-    "radiograph, 1024 x 1024": Files(folder="cxr", size=(1024, 1024), format="JPEG"),
-}
 
 
 def files(data: Path | None, kind: Files) -> list[bytes]:
@@ -62,21 +52,22 @@ def by_pillow(contents: Sequence[bytes]) -> list[NDArray[np.uint8]]:
     return [np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in contents]
 
 
-def decode_rates(data: Path | None, *, gpu: bool, seconds: float) -> Iterator[Decoding]:
+def decode_rates(model: str, data: Path | None, *, gpu: bool, seconds: float) -> Iterator[Decoding]:
     """Measure the preprocessing function itself, in one process and in one a core, and the GPU's decoder.
 
     Args:
+        model: whose preprocessing it is.
         data: folder of sample data; None: synthetic images.
         gpu: whether there is one.
         seconds: of each measurement.
     """
     cores = len(os.sched_getaffinity(0))
-    for name, kind in KINDS.items():
+    for name, kind in Carried.read().images.items():
         contents = files(data, kind)
         for processes in sorted({1, cores}):
             with multiprocessing.get_context("spawn").Pool(processes) as pool:
-                pool.map(_read_for, [(contents, 0.1)] * processes)  # imports are not counted
-                per_s = sum(pool.map(_read_for, [(contents, seconds)] * processes))
+                pool.map(_read_for, [(model, contents, 0.1)] * processes)  # imports are not counted
+                per_s = sum(pool.map(_read_for, [(model, contents, seconds)] * processes))
             yield Decoding(images=name, decoder=PILLOW, resized=True, processes=processes, batch=1, per_s=per_s)
         if gpu:
             many = (contents * BATCH)[:BATCH]
@@ -90,13 +81,13 @@ def decode_rates(data: Path | None, *, gpu: bool, seconds: float) -> Iterator[De
             )
 
 
-def _read_for(work: tuple[Sequence[bytes], float]) -> float:
-    """Images a second of the preprocessing step's own function."""
-    contents, seconds = work
-    read = partial(file_to_pixels, side=SIDE, accepts=Accepts(("CR", "DX"), colour=False), note=unnoted)
+def _read_for(work: tuple[str, Sequence[bytes], float]) -> float:
+    """Images a second of a model's own preprocessing step."""
+    model, contents, seconds = work
+    step = all_specs()[model].step
     began, count = time.perf_counter(), 0
     while (took := time.perf_counter() - began) < seconds or not count:
-        read(contents[count % len(contents)])
+        first_step(step, [contents[count % len(contents)]])
         count += 1
     return count / took
 
@@ -123,7 +114,7 @@ def decode_gate(network: Network, data: Path | None, decoder: Decoder, name: str
         decoder: JPEG files → UINT8 [H, W, 3] each.
         name: of the decoder.
     """
-    contents = [content for kind in KINDS.values() for content in files(data, kind)]
+    contents = [content for kind in Carried.read().images.values() for content in files(data, kind)]
     usual, other = by_pillow(contents), decoder(contents)
     engine = network.open(network.files()[0])
     expected, got = (_answers(network, engine, decoded) for decoded in (usual, other))

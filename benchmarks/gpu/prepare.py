@@ -3,8 +3,8 @@
 .gpu1  the wheel's Triton, numpy < 2 for its workers, a libpython for them
 .gpu2  the first half of onnxruntime-gpu, without the device code of other GPUs
 .gpu3  the second half
-.gpu4  chest_xray in FP16
-.gpu5  the smaller networks in every precision, images, the load generator and small packages
+.gpu4  a ResNet50 in FP16
+.gpu5  smaller networks, images, the load generator and small packages
 
 Each stays below what fits through one transfer. The repository must have been exported with PICTURES, so that the gate
 published FP16. On the machine, `bash .gpuN/setup.sh` after each transfer puts things in their place.
@@ -21,8 +21,8 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.gpu.carried import Carried
 from benchmarks.gpu.prune import prune
-from benchmarks.load.slo import Campaign
 from benchmarks.options import add_data
 from benchmarks.setting import ROOT
 from export.artefact import folder_of
@@ -41,10 +41,7 @@ SMALL = (
     "pylibjpeg-openjpeg", "python-engineio", "python-rapidjson", "python-socketio", "pyzmq", "simple-websocket",
     "tritonclient", "websocket-client", "wsproto", "zope.event", "zope.interface",
 )  # fmt: skip
-# Precisions of each model. The exact files of the other two do not fit; FP16 is what a GPU serves.
-LARGE_MODELS = {"chest_xray": ("fp16",)}
-SMALL_MODELS = {"pneumonia": ("fp32", "fp16", "int8"), "pneumonia_cnn": ("fp16", "int8")}
-IMAGES = 48  # of each folder of the sample data that these models take
+IMAGES = 48  # of each folder of the sample data
 _CONSTRAINTS = ROOT / "constraints.txt"
 _PLATFORMS = ("manylinux2014", "manylinux1", *(f"manylinux_2_{minor}" for minor in (5, 17, 24, 27, 28, 31, 34, 35)))
 
@@ -90,12 +87,13 @@ def prepare(repository: Path, data: Path | None, libpython: Path, into: Path, wo
         PrepareError: a file is missing, or a folder is too large.
         subprocess.CalledProcessError: a package cannot be had.
     """
+    carried = Carried.read()
     parts: list[Callable[[Path], None]] = [
         lambda folder: _triton(libpython, work / "triton", folder),
         lambda folder: _cuda_half(work, folder, 0),
         lambda folder: _cuda_half(work, folder, 1),
-        lambda folder: _models(repository, LARGE_MODELS, folder),
-        lambda folder: _rest(repository, data, work / "small", folder),
+        lambda folder: _models(repository, carried.models["gpu4"], folder),
+        lambda folder: _rest(repository, carried, data, work / "small", folder),
     ]
     _cuda(work)
     for number, fill in enumerate(parts, 1):
@@ -192,15 +190,13 @@ def _models(repository: Path, models: Mapping[str, Sequence[str]], folder: Path)
             shutil.copy(file, target)
 
 
-def _rest(repository: Path, data: Path | None, work: Path, folder: Path) -> None:
-    _models(repository, SMALL_MODELS, folder)
+def _rest(repository: Path, carried: Carried, data: Path | None, work: Path, folder: Path) -> None:
+    _models(repository, carried.models["gpu5"], folder)
     _install(SMALL, work)
     _packed(work, folder / "site.tar.xz")
     if data is None:
         return
-    campaign = Campaign.read()
-    models = (*LARGE_MODELS, *SMALL_MODELS, "skin_lesion")
-    for group in {files.folder for model in models for files in campaign.files[model].values()}:
+    for group in {files.folder for files in carried.images.values()}:
         paths = pictures_below(data / group)
         for path in paths[:: max(1, len(paths) // IMAGES)][:IMAGES]:
             target = folder / "data" / path.relative_to(data)

@@ -26,6 +26,7 @@ import msgspec
 
 from benchmarks.figures import write
 from benchmarks.gpu import images
+from benchmarks.gpu.carried import Carried
 from benchmarks.gpu.networks import Network, networks, parity, rates
 from benchmarks.gpu.report import Facts, GpuProof, tables
 from benchmarks.gpu.serving import served
@@ -37,7 +38,6 @@ from export.card import tool_versions
 from server.gpu import first_gpu
 from server.repository import CUDA_PROFILE
 
-MODELS = ("chest_xray", "pneumonia", "pneumonia_cnn")
 PACKAGES = ("nvidia-pytriton", "onnxruntime-gpu", "onnxruntime", "torch", "torchvision", "numpy", "pillow")
 BATCHES, CPU_BATCHES = (1, 4, 16, 64), (1, 4)
 # What a section adds to the proof, by name of the field.
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         default=",".join(SECTIONS),
         help="sections, separated by commas",
     )
-    parser.add_argument("--models", type=lambda text: named(text, MODELS), default=",".join(MODELS))
+    parser.add_argument("--models", type=lambda text: named(text, Carried.read().names()), default="")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"))
     add_data(parser)
     parser.add_argument("--users", type=positive, default="100", help="callers of the server")
@@ -108,8 +108,12 @@ def _engine(options: argparse.Namespace, found: Sequence[Network], _: GpuProof) 
     return {"rates": [row for network in found for row in rates(network, batches, _brief(options))]}
 
 
-def _decode(options: argparse.Namespace, _found: Sequence[Network], _: GpuProof) -> Mapping[str, object]:
-    return {"decoding": list(images.decode_rates(options.data, gpu=not options.cpu, seconds=_brief(options)))}
+def _decode(options: argparse.Namespace, found: Sequence[Network], _: GpuProof) -> Mapping[str, object]:
+    return {
+        "decoding": list(
+            images.decode_rates(found[0].spec.name, options.data, gpu=not options.cpu, seconds=_brief(options))
+        )
+    }
 
 
 def _gate(options: argparse.Namespace, found: Sequence[Network], _: GpuProof) -> Mapping[str, object]:

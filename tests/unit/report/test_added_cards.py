@@ -52,5 +52,5 @@ def test_a_report_finds_the_card_of_a_model_that_was_added_later(tmp_path: Path)
     with pytest.raises(UnknownFingerprint):
         reporter.report(np.float32([2, 2, 0.5]))
     _write(tmp_path, "second", (2, 2))
-    assert '"model": "second"' in reporter.report(np.float32([2, 2, 0.5]))
-    assert '"model": "first"' in reporter.report(np.float32([1, 1, 0.5]))
+    assert '"model":"second"' in reporter.report(np.float32([2, 2, 0.5]))
+    assert '"model":"first"' in reporter.report(np.float32([1, 1, 0.5]))
