@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.figures import FiguresError
 from benchmarks.page.page import PAGE, text
-from benchmarks.page.results import FOLDER, kept, read
+from benchmarks.page.results import FOLDER, files, kept, read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for file in options.files if options.command == "keep" else []:
             print(kept(file))
-        found = text([read(file) for file in sorted(FOLDER.glob("*.json"))])
+        found = text([read(file) for file in files()])
     except FiguresError as exc:
         print(f"page: {exc}", file=sys.stderr)
         return 1

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu import report as gpu
+from benchmarks.gpu.report import GpuProof
 from benchmarks.limit import report as limit
 from benchmarks.limit.report import Limit
 from benchmarks.load import table as load
@@ -33,12 +35,15 @@ def text(results: Sequence[Results]) -> str:
     """The whole page.
 
     Args:
-        results: at most one of each kind.
+        results: at most one of each kind; of GPU proofs, one for each product.
     """
     by_kind = {type(found): found for found in results}
     written = {kind: write(by_kind[kind]) for kind, (write, _) in _SECTIONS.items() if kind in by_kind}
     sections = [f"{section}{_reach(by_kind) if kind is Limit else ''}\n" for kind, section in written.items()]
+    proofs = [found for found in results if isinstance(found, GpuProof)]
+    sections += [f"{_gpu(found)}\n" for found in proofs]
     missing = [f"`{command}`" for kind, (_, command) in _SECTIONS.items() if kind not in by_kind]
+    missing += [] if proofs else [f"`{_GPU_COMMAND}` (no GPU has run it)"]
     told = [f"Not measured with this version: {', '.join(missing)}.\n"] if missing else []
     return "\n".join([_HEAD, *told, *sections])
 
@@ -92,6 +97,11 @@ def _soak(found: Soaks) -> str:
     return _section(title, "make soak", found.setting, strain.soaks(found.soak), missed)
 
 
+def _gpu(found: GpuProof) -> str:
+    return _section(f"On a GPU: {found.facts.gpu}", _GPU_COMMAND, found.setting, gpu.tables(found), found.missed())
+
+
+_GPU_COMMAND = "python -m benchmarks.gpu.proof"
 _SECTIONS: Mapping[type, tuple[Callable[[Any], str], str]] = {
     Load: (_load, "make load"),
     Limit: (_limit, "make bench"),

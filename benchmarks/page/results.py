@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
 from benchmarks.figures import FiguresError, decoded, write
+from benchmarks.gpu.report import GpuProof
 from benchmarks.limit.report import Limit
 from benchmarks.load.verdict import Load
 from benchmarks.peers.report import Peers
@@ -20,7 +22,12 @@ FOLDER = Path(__file__).resolve().parent.parent / "results"
 _LEFT_OUT: dict[str, Any] = {"timeline": [], "buckets": [], "batches": {}}
 
 
-Results = Load | Limit | Peers | Overloads | Soaks
+Results = Load | Limit | Peers | Overloads | Soaks | GpuProof
+
+
+def files(folder: Path = FOLDER) -> list[Path]:
+    """Return the kept files: one of each kind, and of GPUs one for each product, below gpu/."""
+    return [*sorted(folder.glob("*.json")), *sorted((folder / "gpu").glob("*.json"))]
 
 
 def read(file: Path) -> Results:
@@ -33,7 +40,17 @@ def read(file: Path) -> Results:
 
 def kept(file: Path, folder: Path = FOLDER) -> Path:
     """Keep the tables' figures of a file for the page, in the place of earlier ones of the same; of `make load` and
-    `make bench`, which take long, those of other promises and models stay if they are of the same machine and code."""
+    `make bench`, which take long, those of other promises and models stay if they are of the same machine and code.
+
+    Raises:
+        FiguresError: not a benchmark's; or a GPU proof's that no GPU ran.
+    """
+    if isinstance(proof := read(file), GpuProof):
+        if not proof.facts.gpu:
+            raise FiguresError(
+                f"{file}: expected figures of a GPU, got those of a CPU in its place. They are not kept."
+            )
+        return write(proof, folder / "gpu", re.sub(r"[^a-z0-9]+", "-", proof.facts.gpu.lower()).strip("-"))
     small = _without(msgspec.to_builtins(read(file)))
     target = folder / f"{small['kind']}.json"
     found: Results = msgspec.convert(small, Results)

@@ -456,6 +456,7 @@ def test_a_precision_that_a_spec_rules_out_is_not_made(tmp_path: Path) -> None:
     assert card.refused["int8.onnx"].why == card.refused["int8_cpu.onnx"].why == ("unsupported: loses 3 of 10",)
 
 
+@pytest.mark.slow
 def test_the_gates_report_says_and_shows_why(tmp_path: Path) -> None:
     publish(IMPOSSIBLE, tmp_path / "repository", Order(report=tmp_path / "report"))
     found = json.loads((tmp_path / "report" / IMAGE_SPEC.name / "report.json").read_text())

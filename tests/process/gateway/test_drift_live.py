@@ -25,6 +25,7 @@ from tests.support.live import Live, serving
 from tests.support.repositories import copy_repository, replace_file
 from tests.support.samples import SampleData
 
+pytestmark = pytest.mark.slow  # hundreds of requests; tests/unit/gateway/test_drift_films.py has the statistics
 MODEL = "chest_xray"
 SPEC = all_specs()[MODEL]
 WITHIN, LOOKS = 200, 20  # requests; the monitor looks as often
@@ -93,7 +94,6 @@ def _cropped(image: Image.Image) -> Image.Image:
     return image.crop((width // 5, height // 5, width - width // 5, height - height // 5))
 
 
-@pytest.mark.slow
 def test_ordinary_films_raise_nothing(server: Live, sample_data: SampleData, tmp_path: Path) -> None:
     _, second = _halves(sample_data)
     assert _asked(server, tmp_path, second, lambda image: image) is None
@@ -103,8 +103,8 @@ def test_ordinary_films_raise_nothing(server: Live, sample_data: SampleData, tmp
     ("kind", "change"),
     [
         ("inverted", lambda image: ImageOps.invert(image.convert("L"))),
-        pytest.param("cropped", _cropped, marks=pytest.mark.slow),
-        pytest.param("cropped and resized", lambda image: _cropped(image).resize(image.size), marks=pytest.mark.slow),
+        pytest.param("cropped", _cropped),
+        pytest.param("cropped and resized", lambda image: _cropped(image).resize(image.size)),
     ],
 )
 def test_changed_films_raise_the_alert(
@@ -116,7 +116,6 @@ def test_changed_films_raise_the_alert(
     assert after is not None
 
 
-@pytest.mark.slow
 def test_pictures_of_skin_raise_the_alert(server: Live, sample_data: SampleData, tmp_path: Path) -> None:
     after = _asked(
         server, tmp_path, [file.path for file in sample_data.files("derm")], lambda image: image.convert("RGB")

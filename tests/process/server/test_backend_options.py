@@ -235,6 +235,7 @@ def test_the_compiled_model_is_kept_and_a_broken_one_replaced(
         assert np.array_equal(again, expected)
 
 
+@pytest.mark.slow
 def test_a_compiled_model_is_never_taken_for_another_of_the_same_size_and_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

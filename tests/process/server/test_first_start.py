@@ -165,6 +165,7 @@ def test_a_death_in_the_meantime_keeps_what_was_published(tiny_repository: Path,
         starting.live.wait_for("READY  http")
 
 
+@pytest.mark.slow
 def test_a_failed_export_is_named_and_the_others_are_served(tiny_repository: Path, tmp_path: Path) -> None:
     with _starting(tiny_repository, tmp_path, published=(FIRST,)) as starting:
         live = starting.live

@@ -37,7 +37,7 @@ def test_the_page_has_each_kind_and_what_was_missed() -> None:
     found = text([soaks, LOAD, Overloads(setting=NOBODY, model="m", overload=[HELD])])
     assert found.index("What callers get") < found.index("Ten times capacity") < found.index("For long: m")
     assert found.count("on 3 cores of Nobody; made files; commit abc; 2026-01-01.") == 3
-    assert "Not measured with this version: `make bench`, `make peers`." in found
+    assert "Not measured with this version: `make bench`, `make peers`, `python -m benchmarks.gpu.proof`" in found
     assert "- m-100: p95: expected at most 50 ms, got 100 ms" in found
     assert found.count("Everything that was promised held.") == 2
     assert "tritonserver 10.00; all of the server 10.00, of which reading files takes 0%" in found
