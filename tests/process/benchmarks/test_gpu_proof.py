@@ -17,8 +17,9 @@ from tests.support.checkout import ROOT
 PRESENT = {
     "aiohttp", "certifi", "charset-normalizer", "click", "filelock", "fsspec", "google", "grpcio", "h11", "httpcore",
     "httpx", "idna", "iniconfig", "jinja2", "markupsafe", "ml-dtypes", "mpmath", "msgpack", "networkx", "onnx",
-    "onnx-ir", "onnxscript", "packaging", "pillow", "pluggy", "prometheus-client", "protobuf", "psutil",
-    "pygments", "pytest", "requests", "setuptools", "sympy", "torch", "torchvision", "tqdm", "typing-extensions", "urllib3", "werkzeug",
+    "onnx-ir", "onnxscript", "packaging", "pillow", "pluggy", "prometheus-client", "protobuf", "psutil", "pygments",
+    "pytest", "requests", "setuptools", "sympy", "torch", "torchvision", "tqdm", "typing-extensions", "urllib3",
+    "werkzeug",
 }  # fmt: skip
 OURS = {"medserve", "medserve-deployment"}
 IMPORTED = """
