@@ -46,7 +46,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from preprocess.identity import stamp
-from report.answer import PROFILE_VARIABLE, Implausible, Reporter, UnknownFingerprint
+from report.answer import GPU_VARIABLE, PROFILE_VARIABLE, Implausible, Reporter, UnknownFingerprint
 from report.card import AddedCards
 
 
@@ -55,7 +55,8 @@ class TritonPythonModel:
 
     def initialize(self, args):
         cards = AddedCards(Path(args["model_repository"]).parent)
-        self._reporter = Reporter(cards.read(), stamp(), os.environ.get(PROFILE_VARIABLE, ""), cards.read)
+        profile, gpu = (os.environ.get(variable, "") for variable in (PROFILE_VARIABLE, GPU_VARIABLE))
+        self._reporter = Reporter(cards.read(), stamp(), profile, cards.read, gpu=gpu, backend=cards.backend)
 
     def execute(self, requests):
         return [self._answer(request) for request in requests]

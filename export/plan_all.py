@@ -10,7 +10,7 @@ from export.artefact import folder_of
 from export.engines import EngineFailed, Ran, answered, run
 from export.parity import compare
 from export.pictures import Folder, gather
-from export.plans.plan import EngineError, Precision, check_served_by, plan_name, write_whole
+from export.plans.plan import EngineError, Precision, check_served_by, library_version, plan_name, write_whole
 from export.spec import ModelSpec
 from export.to_engine import Order, build_plan, library, open_plan
 from report.card import FILENAME, Card
@@ -62,9 +62,10 @@ def plans(spec: ModelSpec, site: Site, precisions: Sequence[Precision]) -> Itera
     card = Card.read(folder / FILENAME)
     capability = compute_capability()
     built_by = library()
-    serves = built_by.__name__ == "tensorrt" and capability is not None
+    version = library_version(built_by)
+    serves = version.startswith("tensorrt ") and capability is not None
     if serves and site.server_version:  # before a plan that its server can load is replaced
-        check_served_by(f"{built_by.__name__} {built_by.__version__}", site.server_version)
+        check_served_by(version, site.server_version)
     site.proofs.mkdir(parents=True, exist_ok=True)
     for place, precision in enumerate(precisions):
         source = _published(spec, card, precision)

@@ -17,10 +17,9 @@ from export.plans.plan import COMPUTE_CAPABILITIES, plan_name
 from export.plans.shapes import ranges
 from export.spec import ModelSpec, Tensor
 from queueing.queue import MOST_PLACES, PLACES
-from report.answer import CPU_PROFILE, TENSORRT_PROFILE
+from report.answer import CPU_PROFILE, CUDA_PROFILE, TENSORRT_PROFILE
 from report.card import Choice
 from server.backends.onnxruntime.options import LANE_BATCH
-from server.repository import CUDA_PROFILE
 
 CPU, TENSORRT, CUDA = CPU_PROFILE, TENSORRT_PROFILE, CUDA_PROFILE
 NO_PLAN = "no-plan-for-this-gpu.plan"  # what Triton looks for, and names, where no capability fits

@@ -7,6 +7,7 @@ in the ONNX graph, networks are strongly typed, and what came out is checked.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from export.plans.check import ARITHMETIC, Layer, check_precision, check_tensors
 from export.plans.config import configured, targets, timing_cache
 from export.plans.execute import PlanEngine
 from export.plans.network import Parsed, layers, parse, tensors
-from export.plans.plan import CacheUse, EngineError, Precision, write_whole
+from export.plans.plan import CacheUse, EngineError, Precision, library_version, write_whole
 from export.plans.shapes import batch_range, ranges
 from export.spec import ModelSpec
 from report.plan import Plan
@@ -56,12 +57,10 @@ def library() -> ModuleType:
         ValueError: neither is installed.
     """
     if compute_capability():
-        try:
-            import tensorrt
-        except ImportError:
-            _LOG.warning("a GPU, but no tensorrt: building with tensorrt_rtx, whose plans Triton does not load")
-        else:
-            return tensorrt
+        for name in ("tensorrt", "tensorrt_bindings"):  # NVIDIA's Triton image has the library without the first
+            if importlib.util.find_spec(name):
+                return importlib.import_module(name)
+        _LOG.warning("a GPU, but no tensorrt: building with tensorrt_rtx, whose plans Triton does not load")
     try:
         import tensorrt_rtx
     except ImportError as exc:
@@ -102,7 +101,7 @@ def build_plan(order: Order, file: Path, clock: Callable[[], float] = time.perf_
         file=file.name,
         size_bytes=content.nbytes,
         sha256=hashlib.sha256(content).hexdigest(),
-        library=f"{trt.__name__} {trt.__version__}",
+        library=library_version(trt),
         compute_capabilities=capabilities,
         precision=order.precision,
         onnx=order.onnx.name,
@@ -151,7 +150,7 @@ def open_plan(file: Path) -> PlanEngine:
     """A plan on this machine's GPU.
 
     Raises:
-        EngineError: it does not load here, or torch reaches no GPU.
+        EngineError: it does not load here, or no GPU answers.
     """
     trt = library()
     return PlanEngine(trt, _loaded(trt, memoryview(file.read_bytes())))

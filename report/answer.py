@@ -17,8 +17,10 @@ from report.decision import decide
 
 REPORT = "report"  # the Triton model that writes reports, and its output
 PROFILE_VARIABLE = "MEDSERVE_PROFILE"  # set by the launcher for the workers
+GPU_VARIABLE = "MEDSERVE_GPU"  # compute capability of the first GPU, as "9.0"; set by the launcher too
 CPU_PROFILE = "cpu"  # configs/cpu.pbtxt: this machine's own choice
 TENSORRT_PROFILE = "tensorrt"  # configs/tensorrt.pbtxt: plans
+CUDA_PROFILE = "cuda"  # configs/cuda.pbtxt: onnxruntime on an NVIDIA GPU
 PRESENT = "present:"  # before the name of a picture: whether it was sent
 SUM_TOLERANCE = 1e-2  # half precision keeps a sum of probabilities within a thousandth
 
@@ -54,6 +56,8 @@ class Reporter:
         preprocessing: version of the pre-processing that runs beside it.
         profile: the configs that the server was started with; "cpu" serves each card's choice.
         added: reads the cards that were added since; called for an artefact that is not known.
+        gpu: compute capability of the GPU that serves; "": none.
+        backend: network → Triton's backend that runs it; "" where that is not known.
 
     Raises:
         ValueError: two artefacts with one fingerprint.
@@ -65,7 +69,11 @@ class Reporter:
         preprocessing: str,
         profile: str = "",
         added: Callable[[], Iterable[Card]] = tuple,
+        *,
+        gpu: str = "",
+        backend: Callable[[str], str] = lambda _: "",
     ) -> None:
+        self._gpu, self._backend = gpu, backend
         self._preprocessing = preprocessing
         self._added = added
         self._profile = profile
@@ -138,9 +146,15 @@ class Reporter:
             "calibrated": card.calibration.fit is not None,
             "preprocessing": self._preprocessing,
         }
-        if self._profile == TENSORRT_PROFILE:  # a plan of that artefact answered: the one of the GPU that it ran on
-            built = {plan.file: plan.sha256 for plan in card.plans.values() if plan.onnx == name}
-            provenance["plans"] = built
+        if self._profile == TENSORRT_PROFILE and self._backend(card.declaration.net) == TENSORRT_PROFILE:
+            provenance["runtime"] = "TensorRT"
+            provenance["plans"] = {
+                plan.file: plan.sha256
+                for plan in card.plans.values()
+                if plan.onnx == name and self._gpu in plan.compute_capabilities
+            }
+        elif self._profile in (CUDA_PROFILE, TENSORRT_PROFILE):  # also a network without a plan for this GPU
+            provenance["runtime"] = "onnxruntime CUDA"
         return provenance | ({"published_anyway": artefact.published_anyway} if artefact.published_anyway else {})
 
 

@@ -7,6 +7,7 @@ report step, which read it. JSON in, frozen dataclasses out.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from report.reference import ReferenceDistribution
 
 SCHEMA = 3
 FILENAME = "card.json"
+
+
+_BACKEND = re.compile(r'^backend: "(\w+)"$', re.MULTILINE)  # in a generated config.pbtxt
 
 
 class CardError(ValueError):
@@ -236,6 +240,12 @@ class AddedCards:
     def __init__(self, repository: Path) -> None:
         self._repository = repository
         self._known: set[Path] = set()
+
+    def backend(self, net: str) -> str:
+        """Return Triton's backend that runs a network, as its config says; "" where there is no such network."""
+        file = self._repository / net / "config.pbtxt"
+        found = _BACKEND.search(file.read_text("utf-8")) if net and file.is_file() else None
+        return found[1] if found else ""
 
     def read(self) -> list[Card]:
         """Those that were added since the last call, sorted by model. A card that was replaced is not read again."""

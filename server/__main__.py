@@ -100,6 +100,7 @@ class _Launch:
     machine: Machine
     address: Address
     cards: dict[str, Card] = field(default_factory=dict)
+    networks: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def read(self) -> Repository:
         """The repository as it is now, with the configs that are served."""
@@ -112,7 +113,9 @@ class _Launch:
         self.cards.update((card.model, card) for card in cards)
 
     def model(self, repository: Repository, name: str) -> None:
-        """Print what can be sent to this model."""
+        """Print what can be sent to this model, which is READY, and note what runs it."""
+        for network, file, runtime in choices.runtimes(repository, [name], self.machine.gpu):
+            self.networks[network] = file, runtime
         card = self.cards.get(name)
         if card is not None and not card.weights.trained:
             print(f"serve: {name}: weights: untrained; its answers mean nothing", file=sys.stderr)
@@ -141,8 +144,9 @@ def _run(options: argparse.Namespace, tag: str) -> None:
     with _published(options.publisher) as (publisher, planned):  # it may rewrite configs until it has planned
         models, chosen, needed, derived = _chosen(options, triton, machine)
         print(f"serve: profile {chosen}", file=sys.stderr, flush=True)
+        # Resolved once: a link to the newest plans may point elsewhere when this server's Triton is restarted.
         launch = _Launch(
-            folder=options.repository, profile=chosen.name, numbers=derived, machine=machine, address=address
+            folder=options.repository.resolve(), profile=chosen.name, numbers=derived, machine=machine, address=address
         )
         repository = launch.read()
         if chosen.name == TENSORRT_PROFILE:
@@ -167,7 +171,7 @@ def _run(options: argparse.Namespace, tag: str) -> None:
             verbose=options.verbose,
             drain_delay_s=preflight.seconds("DRAIN_DELAY_S", options.drain_delay_s),
         )
-        health = Health(host, address.http, needed, chosen.name, machine.memory_mb)
+        health = Health(host, address.http, needed, chosen.name, machine.memory_mb, launch.networks)
         expected = [name for name in planned if name in models]
         with told(health, host, ports["HEALTH_PORT"]):
             serve(plan, health, launch, expected, publisher)

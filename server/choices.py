@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tritonclient.grpc import model_config_pb2 as pb
 
-from report.answer import CPU_PROFILE, TENSORRT_PROFILE
+from report.answer import CPU_PROFILE, CUDA_PROFILE, TENSORRT_PROFILE
 from report.card import FILENAME, Card
 from server.installation import Installation
 from server.preflight import PreflightError
-from server.repository import CUDA_PROFILE, Repository
+from server.repository import Repository
 
 _ON_CPU = ("", "onnxruntime", "python")  # backends; "": an ensemble
 
@@ -96,6 +96,29 @@ def as_published(repository: Repository, gpu: str) -> Repository:
             if all(file in card.artefacts for card in manifests):
                 configs[name].default_model_filename = file
     return replace(repository, configs=configs)
+
+
+def runtimes(repository: Repository, names: Iterable[str], gpu: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (network, file, what runs it) of every network that these models call and that is exported.
+
+    Args:
+        repository: with the configs that are served.
+        names: of models.
+        gpu: see Machine.
+    """
+    exported = [name for name in repository.closure(list(names)) if repository.is_exported(name)]
+    for name, file in repository.artefacts(exported, gpu):
+        yield name, file.name, runtime(repository.configs[name])
+
+
+def runtime(config: pb.ModelConfig) -> str:
+    """Return what runs a network of this config, as reports and metrics call it."""
+    if config.backend == TENSORRT_PROFILE:
+        return "TensorRT"
+    if on_gpu(config):
+        return "onnxruntime CUDA"
+    accelerated = config.optimization.execution_accelerators.cpu_execution_accelerator
+    return "OpenVINO CPU" if accelerated else "onnxruntime CPU"
 
 
 def on_gpu(config: pb.ModelConfig) -> bool:

@@ -9,7 +9,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 from queueing.queue import PLACES
 from report.card import FILENAME, Card, CardError
 from server.backends.onnxruntime.options import LANE_BATCH
-from server.choices import on_gpu
+from server.choices import runtime
 from server.machine import Machine
 from server.profiles import Profile
 from server.repository import Repository
@@ -31,10 +31,9 @@ def _model(repository: Repository, name: str) -> str:
     config = repository.configs[name]
     if config.backend != "onnxruntime":
         return f"{sum(group.count for group in config.instance_group)} of {config.backend}, {_queue(config)}"
-    accelerated = config.optimization.execution_accelerators.cpu_execution_accelerator
-    engine = "onnxruntime on CUDA" if on_gpu(config) else accelerated[0].name if accelerated else "onnxruntime"
-    said = f"{config.default_model_filename} on {engine}, batches of up to {config.max_batch_size}, {_queue(config)}"
-    return f"{said}{_lanes(config)}; {_why(repository, name)}"
+    loaded = f"{config.default_model_filename} on {runtime(config)}"
+    queued = f"batches of up to {config.max_batch_size}, {_queue(config)}{_lanes(config)}"
+    return f"{loaded}, {queued}; {_why(repository, name)}"
 
 
 def _queue(config: pb.ModelConfig) -> str:

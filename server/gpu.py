@@ -34,7 +34,7 @@ def first_gpu() -> Gpu | None:
     Raises:
         OSError: the driver answers with an error.
     """
-    if (found := _opened()) is None:
+    if (found := driver()) is None:
         return None
     cuda, device = found
     name = ctypes.create_string_buffer(_NAME_BYTES)
@@ -48,11 +48,12 @@ def compute_capability() -> str | None:
 
     Source: CUDA driver API, cuDeviceGetAttribute.
     """
-    found = _opened()
+    found = driver()
     return None if found is None else _capability(*found)
 
 
-def _opened() -> tuple[ctypes.CDLL, ctypes.c_int] | None:
+def driver() -> tuple[ctypes.CDLL, ctypes.c_int] | None:
+    """Return the driver's library, initialized, and its first device; None without a driver or a GPU."""
     try:
         cuda = ctypes.CDLL(_DRIVER)
     except OSError:

@@ -15,9 +15,10 @@ import enum
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -52,6 +53,7 @@ class Health:
         models: that must be READY.
         profile: that is served, for Prometheus.
         memory_mb: that it may hold.
+        networks: network → (file, what runs it), of those that are loaded; the caller adds to it.
         clock: never goes back, in seconds.
         ask: sends Triton one request; see `server.asking.get`.
     """
@@ -63,6 +65,7 @@ class Health:
         models: Sequence[str],
         profile: str,
         memory_mb: int,
+        networks: Mapping[str, tuple[str, str]] = MappingProxyType({}),
         *,
         clock: Callable[[], float] = time.monotonic,
         ask: Callable[[str, int, str, float], tuple[int, bytes]] = get,
@@ -71,6 +74,7 @@ class Health:
         self.restarts = 0
         self.missing: dict[str, str] = {}
         self.profile, self.memory_mb = profile, memory_mb
+        self.networks = networks
         self._triton = host, port
         self._clock, self._ask = clock, ask
         self._models = list(models)
@@ -117,6 +121,12 @@ class _Metrics(Collector):
         for each in State:
             state.add_metric([each.value, self._health.profile], each is self._health.state)
         yield state
+        networks = GaugeMetricFamily(
+            "medserve_network", "1: what runs a network, and which file of it.", labels=["network", "file", "runtime"]
+        )
+        for network, (file, runtime) in list(self._health.networks.items()):
+            networks.add_metric([network, file, runtime], 1)
+        yield networks
         memory = GaugeMetricFamily("medserve_memory_bytes", "Memory that a part has written.", labels=["part"])
         for part, held in held_bytes().items():
             memory.add_metric([part], held)

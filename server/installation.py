@@ -10,7 +10,8 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from report.answer import PROFILE_VARIABLE
+from report.answer import GPU_VARIABLE, PROFILE_VARIABLE
+from server.gpu import compute_capability
 
 IMAGE = Path("/opt/tritonserver")  # where NVIDIA's images have it
 PACKAGES = Path(__file__).resolve().parent.parent  # where our packages are imported from
@@ -128,5 +129,6 @@ def environment(triton: Installation, cache: Path, profile: str) -> dict[str, st
     own["PATH"] = os.pathsep.join((str(Path(sys.prefix, "bin")), own.get("PATH", "")))
     own["MEDSERVE_CACHE_DIR"] = str(cache)
     own[PROFILE_VARIABLE] = profile
+    own[GPU_VARIABLE] = compute_capability() or ""
     own["PYTHONDONTWRITEBYTECODE"] = "1"
     return own

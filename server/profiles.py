@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from report.answer import CPU_PROFILE, TENSORRT_PROFILE
+from report.answer import CPU_PROFILE, CUDA_PROFILE, TENSORRT_PROFILE
 from server.installation import Installation
 from server.machine import Machine
-from server.repository import CUDA_PROFILE, Repository
+from server.repository import Repository
 
 AUTO = "auto"
 

@@ -13,7 +13,6 @@ from tritonclient.grpc import model_config_pb2 as pb
 from report.answer import CPU_PROFILE
 
 CONFIG, PROFILES = "config.pbtxt", "configs"
-CUDA_PROFILE = "cuda"  # configs/cuda.pbtxt: onnxruntime on a GPU, no plan needed
 DESCRIBE = "describe"
 NETWORKS = ("onnxruntime", "tensorrt")  # backends
 ON_REQUEST = "on_request"  # parameter of an ensemble that is too large to be served unless it is asked for

@@ -17,11 +17,12 @@ from export.models import all_specs
 from export.parity import compare
 from export.pictures import Folder, gather
 from export.spec import ModelSpec
+from report.answer import CUDA_PROFILE
 from report.card import FILENAME, Card
 from server.backends.onnxruntime.engine import open_engine
 from server.backends.onnxruntime.lanes import Engine
 from server.backends.onnxruntime.options import from_config
-from server.repository import CUDA_PROFILE, Repository
+from server.repository import Repository
 
 WARM = 3  # runs that are not counted
 

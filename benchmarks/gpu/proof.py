@@ -35,8 +35,8 @@ from benchmarks.load.traffic import told
 from benchmarks.options import add_data, end_on_signals, named, positive
 from benchmarks.setting import Setting
 from export.card import tool_versions
+from report.answer import CUDA_PROFILE
 from server.gpu import first_gpu
-from server.repository import CUDA_PROFILE
 
 PACKAGES = ("nvidia-pytriton", "onnxruntime-gpu", "onnxruntime", "torch", "torchvision", "numpy", "pillow")
 BATCHES, CPU_BATCHES = (1, 4, 16, 64), (1, 4)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.commands.options import add_folders, add_models, add_pictures, chosen, pictures_of, variable
-from export.plans.plan import EngineError
+from export.plans.plan import EngineError, library_version
 from export.plans.store import key, own_copy, timings
 from export.publish import published
 from export.sources import folder_labels, sources
+from server import nvinfer
 from server.gpu import first_gpu
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def add(parser: ArgumentParser) -> None:
         "--precision", default=variable("PRECISION", ""), help="fp32, fp16, int8; default: all that are published"
     )
     parser.add_argument(
-        "--server-tensorrt", default=variable("SERVER_TENSORRT", ""), help="version in the server's image: 10.12.0.36"
+        "--server-tensorrt",
+        default=variable("SERVER_TENSORRT", ""),
+        help="version in the server's image: 10.12.0.36; default: that of the library here, where there is one",
     )
     parser.add_argument(
         "--into",
@@ -52,11 +55,11 @@ def run(options: Namespace) -> int:
     from export.to_engine import library  # imports much
 
     gpu, built_by = first_gpu(), library()
-    if gpu is None or built_by.__name__ != "tensorrt":
+    version = library_version(built_by)
+    if gpu is None or not version.startswith("tensorrt "):
         raise ValueError(
-            f"INTO: expected a GPU and its tensorrt, got {gpu.product if gpu else 'no GPU'} and {built_by.__name__}."
+            f"INTO: expected a GPU and its tensorrt, got {gpu.product if gpu else 'no GPU'} and {version}."
         )
-    version = f"{built_by.__name__} {built_by.__version__}"
     asked = f"{','.join(spec.name for spec in chosen(options.models))} {options.precision}"
     name = key(options.repository, gpu, version, asked)
     with own_copy(options.repository, options.into, name) as copy:
@@ -79,7 +82,7 @@ def _build(options: Namespace) -> int:
         site = Site(
             repository=options.repository,
             proofs=options.proofs or options.repository / ".proofs",
-            server_version=options.server_tensorrt,
+            server_version=options.server_tensorrt or nvinfer.library_version(),
             pictures=pictures_of(spec, pictures, labels),
             timings=options.timings,
         )

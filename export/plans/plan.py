@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -32,6 +33,15 @@ def plan_name(compute_capability: str) -> str:
     if not (match := _CAPABILITY.fullmatch(compute_capability)):
         raise ValueError(f"compute capability: expected major.minor as in '9.0', got {compute_capability!r}.")
     return f"sm{match[1]}{match[2]}.plan"
+
+
+def library_version(trt: ModuleType) -> str:
+    """Return the library and its version as `Plan.library` has them: "tensorrt 11.4.0.106".
+
+    Args:
+        trt: `tensorrt`, `tensorrt_rtx`, or the bindings alone, which take TensorRT's library from the image.
+    """
+    return f"{trt.__name__.removesuffix('_bindings')} {trt.__version__}"
 
 
 def check_served_by(library: str, server_version: str) -> None:

@@ -91,13 +91,14 @@ def base() -> str:
 
 
 @cache
-def built(dockerfile: str, tag: str, base_argument: str) -> str:
+def built(dockerfile: str, tag: str, base_argument: str, on: str = "") -> str:
     """An image out of what a clean clone would hold, on the base above.
 
     Args:
         dockerfile: below docker/.
         tag: of the image.
         base_argument: the ARG that names what it is built on.
+        on: another base than the one above.
     """
     context = Path(tempfile.mkdtemp(prefix="medserve-context-"))
     listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], timeout_s=60)
@@ -110,7 +111,7 @@ def built(dockerfile: str, tag: str, base_argument: str) -> str:
     try:
         podman(
             "build", "--format", "docker", "--network", "host", "--tag", tag, "--file", f"docker/{dockerfile}",
-            "--build-arg", f"{base_argument}={base()}", *(trusted if certificates else []), str(context),
+            "--build-arg", f"{base_argument}={on or base()}", *(trusted if certificates else []), str(context),
             timeout_s=BUILD_S,
         )  # fmt: skip
     finally:

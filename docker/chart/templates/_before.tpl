@@ -38,16 +38,16 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* Builds the plans of this node's GPU into the volume `plans`, unless they are there. */}}
+{{/* Builds the plans of this node's GPU into the volume `plans`, unless they are there: in the server's own image. */}}
 {{- define "medserve.plans" -}}
 name: plans
-image: {{ include "medserve.image" .root.Values.images.export }}
+image: {{ include "medserve.image" .root.Values.images.gpu }}
 imagePullPolicy: IfNotPresent
+command: [python3, -m, export]
 args: [engines, --repository, /models, --into, {{ include "medserve.planned" . }}]
 env:
   - {name: MODELS, value: {{ include "medserve.models" . | quote }}}
   - {name: HOME, value: /tmp}
-  - {name: USER, value: medserve}  # whom torch asks for: uid 10001 has no name
 resources: {{ include "medserve.resources" . | nindent 2 }}
 securityContext: {{ include "medserve.confined" . | nindent 2 }}
 volumeMounts:

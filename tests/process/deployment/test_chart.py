@@ -22,12 +22,13 @@ EXPECTED = {
     "default": {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "ConfigMap"},
     "gpu": {"Deployment", "ScaledObject", "ServiceMonitor", "PrometheusRule"},
     "mig": {"Deployment"},
+    "shared": {"Deployment"},
     "gateway": {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"},
     "kserve": {"ServingRuntime", "InferenceService", "ServiceMonitor", "PrometheusRule", "NetworkPolicy"},
 }
 # Ours are built by whoever deploys, and NVIDIA's registry was out of reach: tags without a digest, by name.
-UNPINNED_HERE = {f"medserve-{name}:0.1.0" for name in ("cpu", "gpu", "export", "gateway")}
-UNPINNED_IN_VERSIONS = {"TRITON_IMAGE", "PYTORCH_IMAGE"}
+UNPINNED_HERE = {f"medserve-{name}:0.1.0" for name in ("cpu", "gpu", "gateway")}
+UNPINNED_IN_VERSIONS = {"TRITON_IMAGE"}
 PINNED = {"proxy": "ENVOY_IMAGE", "oci": "ORAS_IMAGE", "s3": "RCLONE_IMAGE"}
 
 
@@ -104,7 +105,7 @@ def _versions() -> dict[str, str]:
 
 def test_images_are_those_of_one_file() -> None:
     versions = _versions()
-    of = {"cpu": "PYTHON_IMAGE", "gateway": "PYTHON_IMAGE", "gpu": "TRITON_IMAGE", "export": "PYTORCH_IMAGE"}
+    of = {"cpu": "PYTHON_IMAGE", "gateway": "PYTHON_IMAGE", "gpu": "TRITON_IMAGE"}
     for file, variable in of.items():
         assert f"ARG {variable}={versions[variable]}\n" in (ROOT / "docker" / f"{file}.Dockerfile").read_text("utf-8")
     images = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))["images"]

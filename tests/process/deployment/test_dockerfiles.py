@@ -45,18 +45,10 @@ def test_nobody_is_root_and_every_version_is_one(file: Path) -> None:
     assert all("--constraint" in line for line in installs)
 
 
-def test_export_image_keeps_its_torch_alone_and_pins_all_else(tmp_path: Path) -> None:
-    """Also PyTorch Geometric, and against no constraints of the base image."""
-    text = (DOCKER / "export.Dockerfile").read_text("utf-8")
-    (selects,) = re.findall(r"grep -v -E .* > others\.txt", text)
-    subprocess.run(["sh", "-c", f"cd {tmp_path} && cp {ROOT}/constraints.txt . && {selects}"], check=True)
-    pinned = {line.partition("==")[0] for line in (tmp_path / "others.txt").read_text().splitlines() if "==" in line}
-    every = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
-    dropped = every - pinned
-    assert {"torch", "torchvision"} <= dropped
-    assert all(re.match(r"(torch|torchvision|tensorrt|nvidia-)", name) for name in dropped)
-    assert "torch-geometric" in pinned
-    assert re.search(r"PIP_CONSTRAINT='' python3 -m pip install", text)
+def test_plans_are_built_with_the_tensorrt_that_serves() -> None:
+    text = (DOCKER / "gpu.Dockerfile").read_text("utf-8")
+    assert '"tensorrt-cu13-bindings==$(python3 -m server.nvinfer).*"' in text
+    assert "torch" not in text
 
 
 def _composed(*profiles: str) -> dict:

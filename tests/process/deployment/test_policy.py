@@ -138,7 +138,7 @@ def test_whatever_is_written_to_is_a_volume(name: str) -> None:
             assert "emptyDir" not in volume or volume["emptyDir"]["sizeLimit"]  # nobody fills a node's disk
 
 
-_SAID = {"MODELS", "PROFILE", "DRAIN_DELAY_S", "HOME", "USER", "ALLOW_REMOTE"} | {
+_SAID = {"MODELS", "PROFILE", "DRAIN_DELAY_S", "HOME", "ALLOW_REMOTE", "STEP_WORKERS", "REPORT_WORKERS"} | {
     "GATEWAY_SERVER", "GATEWAY_SERVER_CA", "GATEWAY_KEYS_FILE", "GATEWAY_RATE_PER_S", "GATEWAY_OIDC_ISSUER",
     "GATEWAY_OIDC_AUDIENCE",
 }  # fmt: skip

@@ -16,6 +16,33 @@ from export.plans.plan import EngineError
 from tests.support import tiny_onnx as tiny
 
 LARGEST = 4
+STREAM = 7
+
+
+class _HostMemory:
+    """Memory that counts what is held; it stands in for a GPU's."""
+
+    stream = STREAM
+
+    def __init__(self) -> None:
+        self.held: dict[int, object] = {}
+
+    def allocate(self, size: int) -> int:
+        content = (ctypes.c_char * max(1, size))()
+        self.held[ctypes.addressof(content)] = content
+        return ctypes.addressof(content)
+
+    def upload(self, address: int, array: np.ndarray) -> None:
+        ctypes.memmove(address, array.ctypes.data, array.nbytes)
+
+    def download(self, array: np.ndarray, address: int) -> None:
+        ctypes.memmove(array.ctypes.data, address, array.nbytes)
+
+    def wait(self) -> None:
+        pass
+
+    def free(self, address: int) -> None:
+        del self.held[address]
 
 
 class _Context:
@@ -39,7 +66,7 @@ class _Context:
         self._addresses[name] = address
 
     def execute_async_v3(self, stream: int) -> bool:
-        assert stream == 0
+        assert stream == STREAM
         names = [output.name for output in self._session.get_outputs()]
         found = self._session.run(names, {"pixels": self._memory("pixels", np.uint8, self._shapes["pixels"])})
         for name, array in zip(names, found, strict=True):
@@ -63,9 +90,10 @@ def plan(tmp_path: Path) -> tuple[PlanEngine, onnxruntime.InferenceSession, _Con
         get_tensor_name=lambda index: names[index],
         get_tensor_dtype=lambda _name: "FLOAT",
     )
+    memory = _HostMemory()
     trt = ModuleType("tensorrt")
     trt.nptype = {"FLOAT": np.float32}.__getitem__
-    return PlanEngine(trt, engine, device="cpu"), session, context
+    return PlanEngine(trt, engine, memory), session, context
 
 
 def _pixels(count: int) -> np.ndarray:
@@ -106,9 +134,10 @@ def test_what_it_cannot_do_is_an_error(plan) -> None:
     context.fails = True
     with pytest.raises(EngineFailed, match=r"tensorrt: EngineError: plan: expected answers, got none"):
         answered(tiny.spec(), engine, {"pixels": _pixels(2)}, "tensorrt")
+    assert engine._memory.held == {}  # a run that failed keeps nothing either
 
 
-def test_without_a_gpu_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    with pytest.raises(EngineError, match=r"expected a torch with CUDA.*Install torch's CUDA build beside tensorrt"):
+def test_without_a_gpu_it_names_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.plans.memory.driver", lambda: None)
+    with pytest.raises(EngineError, match="expected an NVIDIA GPU whose driver answers"):
         PlanEngine(ModuleType("tensorrt"), None)

@@ -59,11 +59,20 @@ def test_an_answer_of_a_plan_names_the_plans_of_its_artefact() -> None:
         precision="fp32", onnx="fp32.onnx", onnx_sha256="ab" * 32, batch=(1, 8, 16), layers={}, checked_by="network",
         timing_cache="", build_s=1.0,
     )  # fmt: skip
-    other = replace(plan, file="sm80.plan", onnx="fp16.onnx")
-    card = replace(made_card(), plans={each.file: each for each in (plan, other)})
-    for profile, plans in (("tensorrt", {"sm90.plan": "ef" * 32}), ("cpu", None)):
-        report = json.loads(Reporter([card], "1", profile).report(_summary(0.1, 0.9, 0.25), NOW))
-        assert report["provenance"].get("plans") == plans
+    others = [
+        replace(plan, file="fp16.plan", onnx="fp16.onnx"),
+        replace(plan, file="sm80.plan", compute_capabilities=("8.0",)),  # another GPU's
+    ]
+    card = replace(made_card(), plans={each.file: each for each in (plan, *others)})
+    for profile, backend, expected in (
+        ("tensorrt", "tensorrt", ({"sm90.plan": "ef" * 32}, "TensorRT")),
+        ("tensorrt", "onnxruntime", (None, "onnxruntime CUDA")),  # no plan passed: the launcher serves it on CUDA
+        ("cuda", "onnxruntime", (None, "onnxruntime CUDA")),
+        ("cpu", "onnxruntime", (None, None)),
+    ):
+        reporter = Reporter([card], "1", profile, gpu="9.0", backend={card.declaration.net: backend}.__getitem__)
+        provenance = json.loads(reporter.report(_summary(0.1, 0.9, 0.25), NOW))["provenance"]
+        assert (provenance.get("plans"), provenance.get("runtime")) == expected
 
 
 @pytest.mark.parametrize(("confidence", "review"), [(0.69, True), (0.7, False), (0.71, False)])
