@@ -18,6 +18,7 @@ from benchmarks.ports import free_ports
 from server.installation import find_triton, lay_out_backends
 from server.leftovers import clean_up, own_tag
 from server.triton import Address, Triton
+from tests.support.clock import until
 from tests.support.live import Live
 
 NUMERIC = {
@@ -137,12 +138,16 @@ def test_requests_are_joined_and_each_gets_its_own_rows(client, live: Bare) -> N
         answer = _infer(client, "batched", ["y"], x=x).as_numpy("y")
         return answer.shape == x.shape and bool((answer == x).all())
 
+    def in_batches() -> int:
+        return sum(size * runs for size, runs in live.batch_sizes("batched").items())
+
+    items = sum(1 + number % 3 for number in range(requests))
     with ThreadPoolExecutor(requests) as pool:
         assert all(pool.map(ask, range(requests)))
         found = live.wait_for_metrics(lambda found: found.get(counted) == requests)
+        until(lambda: in_batches() >= items, "Triton to count what it has answered")
         batches = live.batch_sizes("batched")
         assert all(pool.map(ask, range(requests, 2 * requests)))
-    items = sum(1 + number % 3 for number in range(requests))
     assert found["medserve_worker_items", "batched", ""] == items
     assert sum(batches.values()) < requests
     assert sum(size * runs for size, runs in batches.items()) == items
