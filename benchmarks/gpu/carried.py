@@ -29,5 +29,5 @@ class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.toml.decode(FILE.read_bytes(), type=cls)
 
     def names(self) -> list[str]:
-        """Return the models, in the file's order."""
-        return [name for models in self.models.values() for name in models]
+        """Return the models, each once, in the file's order."""
+        return list(dict.fromkeys(name for models in self.models.values() for name in models))

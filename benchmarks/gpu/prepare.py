@@ -3,8 +3,9 @@
 .gpu1  the wheel's Triton, numpy < 2 for its workers, a libpython for them
 .gpu2  the first half of onnxruntime-gpu, without the device code of other GPUs
 .gpu3  the second half
-.gpu4  a ResNet50 in FP16
-.gpu5  smaller networks, images, the load generator and small packages
+.gpu5  images, the load generator and small packages
+
+carried.toml says which networks travel in which.
 
 Each stays below what fits through one transfer. The repository must have been exported with PICTURES, so that the gate
 published FP16. On the machine, `bash .gpuN/setup.sh` after each transfer puts things in their place.
@@ -30,6 +31,7 @@ from export.models import all_specs
 from export.samples import pictures_below
 from report.card import FILENAME
 
+FOLDERS = ("gpu1", "gpu2", "gpu3", "gpu4", "gpu5")
 MOST_MB = 58  # of a folder
 PYTHON = "3.12"
 ARCHITECTURE = 90  # compute capability of H100 and H200, times ten
@@ -88,19 +90,20 @@ def prepare(repository: Path, data: Path | None, libpython: Path, into: Path, wo
         subprocess.CalledProcessError: a package cannot be had.
     """
     carried = Carried.read()
-    parts: list[Callable[[Path], None]] = [
-        lambda folder: _triton(libpython, work / "triton", folder),
-        lambda folder: _cuda_half(work, folder, 0),
-        lambda folder: _cuda_half(work, folder, 1),
-        lambda folder: _models(repository, carried.models["gpu4"], folder),
-        lambda folder: _rest(repository, carried, data, work / "small", folder),
-    ]
+    parts: dict[str, Callable[[Path], None]] = {
+        "gpu1": lambda folder: _triton(libpython, work / "triton", folder),
+        "gpu2": lambda folder: _cuda_half(work, folder, 0),
+        "gpu3": lambda folder: _cuda_half(work, folder, 1),
+        "gpu5": lambda folder: _rest(carried, data, work / "small", folder),
+    }
     _cuda(work)
-    for number, fill in enumerate(parts, 1):
-        folder = into / f".gpu{number}"
+    for name in FOLDERS:
+        folder = into / f".{name}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        fill(folder)
+        if name in parts:
+            parts[name](folder)
+        _models(repository, carried.models.get(name, {}), folder)
         shutil.copy(Path(__file__).with_name("setup.sh"), folder)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
         print(f"{folder.name}: {size:.1f} MB")
@@ -190,8 +193,7 @@ def _models(repository: Path, models: Mapping[str, Sequence[str]], folder: Path)
             shutil.copy(file, target)
 
 
-def _rest(repository: Path, carried: Carried, data: Path | None, work: Path, folder: Path) -> None:
-    _models(repository, carried.models["gpu5"], folder)
+def _rest(carried: Carried, data: Path | None, work: Path, folder: Path) -> None:
     _install(SMALL, work)
     _packed(work, folder / "site.tar.xz")
     if data is None:

@@ -14,7 +14,7 @@ if [ -f .gpu3/ort.1 ]; then
     rm -rf "$site"/onnxruntime "$site"/onnxruntime-*.dist-info
     cat "$kept"/ort.0 .gpu3/ort.1 | tar -C "$site" -xJ
 fi
-for brought in .gpu4 .gpu5; do
+for brought in .gpu[1-5]; do
     if [ -d "$brought/models" ]; then cp -r "$brought"/models/. model_repository/; fi
 done
 if [ -f .gpu5/site.tar.xz ]; then
