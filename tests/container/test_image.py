@@ -146,7 +146,7 @@ def test_it_says_which_profile_and_why(up: Up) -> None:
 
 def test_it_answers_a_real_film(up: Up, sample_data) -> None:
     film = sample_data.files("cxr")[0].path
-    with Client(up.url, timeout_s=30) as client:
+    with Client(up.url, timeout_s=HANG_S) as client:
         answer = client.predict(MODEL, image=film)
     assert answer.report is not None
     assert answer.heatmaps["image"].shape == (7, 7)
@@ -165,9 +165,9 @@ def test_the_gateway_answers_a_real_film_without_any_right(up: Up, sample_data) 
     assert tried("healthcheck", "run", up.gateway).returncode == 0
     film = sample_data.files("cxr")[0].path
     url = f"http://127.0.0.1:{up.ports['GATEWAY_PORT']}"
-    answer = httpx.post(f"{url}/predict/{MODEL}", files={"file": film.read_bytes()}, timeout=30)
+    answer = httpx.post(f"{url}/predict/{MODEL}", files={"file": film.read_bytes()}, timeout=HANG_S)
     assert answer.status_code == 200, answer.text
-    assert httpx.get(f"{url}/health", timeout=30).json()["ready"]
+    assert httpx.get(f"{url}/health", timeout=HANG_S).json()["ready"]
     assert "1:" in _inside(up.gateway, "medserve audit verify")
     drawn = "from gateway.predicting.drawing import structure; print(structure(b'CCO')[-7:])"
     assert _inside(up.gateway, f'python -c "{drawn}"') == "b'</svg>\\n'"

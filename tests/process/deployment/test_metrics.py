@@ -24,7 +24,7 @@ import yaml
 from benchmarks.ports import free_ports
 from medserve import Client, InvalidInput
 from server.asking import get
-from tests.support.clock import until
+from tests.support.clock import HANG_S, until
 from tests.support.dicoms import dataset, file
 from tests.support.gateway_process import Running, gateway
 from tests.support.live import Live, serving
@@ -66,7 +66,7 @@ class Prometheus:
     def ask(self, path: str, **arguments: str) -> Any:
         """What its API answers."""
         query = urllib.parse.urlencode(arguments)
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=HANG_S) as answer:
             told = json.load(answer)
         assert told["status"] == "success"
         return told["data"]

@@ -32,7 +32,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def _call(proxy: Proxy, request: bytes, method: str = METHOD, **options: object) -> str:
     with grpc.insecure_channel(f"{HOST}:{proxy.calls}", options=[("grpc.max_send_message_length", -1)]) as channel:
-        return channel.unary_unary(method)(request, timeout=30, **options).decode()
+        return channel.unary_unary(method)(request, timeout=HANG_S, **options).decode()
 
 
 def _later(proxy: Proxy, request: bytes) -> Future[str]:
@@ -215,7 +215,7 @@ def test_callers_come_by_tls_and_a_renewed_certificate_is_used(start: Start, tmp
         trusted = grpc.ssl_channel_credentials(ca.cert_pem.bytes())
         with grpc.secure_channel(f"localhost:{proxy.calls}", trusted) as channel:
             try:
-                return channel.unary_unary(METHOD)(b"answer", timeout=30) == b"a"
+                return channel.unary_unary(METHOD)(b"answer", timeout=HANG_S) == b"a"
             except grpc.RpcError as error:
                 if error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise
