@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 
 from report.card import FILENAME, Card, CardError
+from server.machine import SHM
 
 PREFIX = "medserve"
-SHM = Path("/dev/shm")
 CLOCK_SLACK_S = 2
 _TAG = re.compile(rf"{PREFIX}-(\d+)-(\d+)")
 

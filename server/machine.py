@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from server.gpu import compute_capability
 
+SHM = Path("/dev/shm")
 _CPUINFO = Path("/proc/cpuinfo")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -27,17 +29,20 @@ class Machine:
         memory_mb: of the machine, or of the container that this runs in.
         cpu: see `cpu_features`.
         gpu: compute capability of its first GPU, such as "9.0"; "": it has none.
+        shared_mb: free in /dev/shm, which a container gets little of; None: not known.
     """
 
     cores: int
     memory_mb: int
     cpu: tuple[str, ...]
     gpu: str = ""
+    shared_mb: int | None = None
 
     @classmethod
     def this(cls) -> Machine:
         """This one."""
-        return cls(usable_cores(), _memory_mb(), cpu_features(), compute_capability() or "")
+        shared_mb = shutil.disk_usage(SHM).free >> 20 if SHM.is_dir() else None
+        return cls(usable_cores(), _memory_mb(), cpu_features(), compute_capability() or "", shared_mb)
 
     def __str__(self) -> str:
         gpu = f"a GPU of compute capability {self.gpu}" if self.gpu else "no GPU"

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from report.card import FILENAME, Artefact, Card, CardError
-from server.leftovers import SHM
+from server.machine import SHM
+from server.sizing import SHARED_MB_PER_WORKER
 
 PYTHONS = ((3, 11), (3, 12))
 GLIBC = (2, 35)
 MIB = 1 << 20
-SHM_PER_WORKER = 2 * MIB  # Triton's 1 MiB default region, and room for it to grow once
 
 
 class PreflightError(RuntimeError):
@@ -134,7 +134,7 @@ def check_runs_programs(runtime: Path) -> None:
 
 def check_shared_memory(workers: int) -> None:
     """Raises PreflightError: /dev/shm too small for Triton to talk to its workers through it."""
-    needed = workers * SHM_PER_WORKER
+    needed = workers * SHARED_MB_PER_WORKER * MIB
     free = shutil.disk_usage(SHM).free if SHM.is_dir() else 0
     if free < needed:
         raise PreflightError(

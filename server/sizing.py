@@ -25,6 +25,7 @@ VARIABLES = (STEP_WORKERS, REPORT_WORKERS, ENGINE_THREADS, QUEUE_SIZE)
 # (docs/performance.md), so that one process is enough for the calls of this many cores.
 CORES_PER_REPORT_WORKER = 8
 WORKER_MB = 96  # measured: 70 to 90 of its own once it has read a few pictures
+SHARED_MB_PER_WORKER = 2  # of /dev/shm: Triton's 1 MiB default region, and room for it to grow once
 QUEUED_MB = PLACE_BYTES >> 20
 SHORTEST, LONGEST = 128, MOST_PLACES  # requests in one queue
 
@@ -62,6 +63,8 @@ def numbers(machine: Machine, repository: Repository, needed: Iterable[str], giv
     """
     steps = [name for name in needed if _is_step(repository.configs[name])]
     room = machine.memory_mb // 4 // WORKER_MB // max(1, len(steps))
+    if machine.shared_mb is not None:  # the other half is for what is sent
+        room = min(room, machine.shared_mb // 2 // SHARED_MB_PER_WORKER // max(1, len(steps)))
     workers = max(1, min(machine.cores, room))
     reporters_room = max(1, machine.memory_mb // 16 // WORKER_MB)
     queue = max(SHORTEST, min(LONGEST, machine.memory_mb // 8 // QUEUED_MB))
@@ -70,7 +73,8 @@ def numbers(machine: Machine, repository: Repository, needed: Iterable[str], giv
             STEP_WORKERS,
             workers,
             f"of each preprocessing step: one a core ({machine.cores}), at most {max(1, room)}, so that workers of "
-            f"{WORKER_MB} MB for {len(steps)} steps fit into a quarter of the memory",
+            f"{WORKER_MB} MB for {len(steps)} steps fit into a quarter of the memory, "
+            f"and their regions of {SHARED_MB_PER_WORKER} MiB into half of /dev/shm",
         ),
         Number(
             REPORT_WORKERS,

@@ -22,11 +22,11 @@ import psutil
 
 from server.asking import get, send
 from server.installation import Installation, environment
-from server.leftovers import SHM
+from server.machine import SHM
 from server.publisher import end_with_parent
 
 DRAIN_TIMEOUT_S = 30  # how long requests in flight may take to end
-READY_TIMEOUT_S = 300
+READY_TIMEOUT_S = 600  # large weights from a network file system, with nothing in the page cache
 POLL_S = 0.5
 ASK_S = 5.0
 # Triton 2.51's HTTP library parses every body whose type is a form's, which is what curl says unless told

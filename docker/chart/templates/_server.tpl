@@ -24,7 +24,7 @@ ports:
 startupProbe:
   httpGet: {path: /ready, port: 8003}
   periodSeconds: 5
-  failureThreshold: 120
+  failureThreshold: 144  # longer than the launcher waits itself, which then says what it waited for
   timeoutSeconds: 5
 readinessProbe:
   httpGet: {path: /ready, port: 8003}

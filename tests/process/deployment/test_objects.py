@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from server.triton import DRAIN_TIMEOUT_S
+from server.triton import DRAIN_TIMEOUT_S, READY_TIMEOUT_S
 from tests.support.chart import CHART, VALUES, kinds, pods, rendered
 from tests.support.proxy import configuration
 
@@ -37,7 +37,9 @@ def test_probes_ask_the_launcher(name: str) -> None:
     for pod in pods(rendered(VALUES[name])):
         for container in pod["spec"]["containers"]:
             if container["name"] not in ("envoy", "gateway"):
-                assert container["startupProbe"]["httpGet"] == {"path": "/ready", "port": 8003}
+                startup = container["startupProbe"]
+                assert startup["httpGet"] == {"path": "/ready", "port": 8003}
+                assert startup["periodSeconds"] * startup["failureThreshold"] > READY_TIMEOUT_S
                 assert container["readinessProbe"]["httpGet"] == {"path": "/ready", "port": 8003}
                 assert container["livenessProbe"]["httpGet"] == {"path": "/live", "port": 8003}
 

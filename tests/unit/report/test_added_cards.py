@@ -34,6 +34,14 @@ def _write(repository: Path, model: str, fingerprint: tuple[int, int]) -> Card:
     return card
 
 
+def test_backend_is_what_the_config_says(tmp_path: Path) -> None:
+    (tmp_path / "lung_net").mkdir()
+    text = 'name: "lung_net"\nmodel_warmup {\n  name: "backend: \\"x\\""\n}\nbackend: "tensorrt"\n'
+    (tmp_path / "lung_net" / "config.pbtxt").write_text(text, "utf-8")
+    cards = AddedCards(tmp_path)
+    assert [cards.backend(net) for net in ("lung_net", "skin_net", "")] == ["tensorrt", "", ""]
+
+
 def test_each_card_is_read_once(tmp_path: Path) -> None:
     cards = AddedCards(tmp_path)
     assert cards.read() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.health import KEPT_S, Health, State
+from server.health import KEPT_S, Health, State, _Metrics
 from tests.support.clock import Clock
 
 MODELS = ("lung", "lung_net", "report")
@@ -71,3 +71,14 @@ def test_many_probes_ask_no_more_often_than_one(server: Server) -> None:
     server.ready["/v2/models/report/ready"] = 400
     assert not health.models()["report"]
     assert len(server.asked) == 2 * len(MODELS)
+
+
+def test_metrics_name_the_file_and_the_runtime_of_each_network(server: Server) -> None:
+    networks = {"lung_net": ("sm90.plan", "TensorRT")}
+    health = Health("127.0.0.1", 1, MODELS, "tensorrt", 1000, networks, clock=Clock(), ask=server)
+    networks["skin_net"] = "fp16.onnx", "onnxruntime CUDA"  # published later
+    (family,) = (family for family in _Metrics(health).collect() if family.name == "medserve_network")
+    assert [(sample.labels, sample.value) for sample in family.samples] == [
+        ({"network": "lung_net", "file": "sm90.plan", "runtime": "TensorRT"}, 1),
+        ({"network": "skin_net", "file": "fp16.onnx", "runtime": "onnxruntime CUDA"}, 1),
+    ]

@@ -178,6 +178,10 @@ def test_cuda_serves_fp16_where_it_was_published_and_fp32_elsewhere(tmp_path: Pa
     repository = choices.as_published(Repository.read(folder, "tensorrt"), "9.0")
     backends = {name: repository.configs[name].backend for name in ("pneumonia_net", "pneumonia_cnn_net")}
     assert backends == {"pneumonia_net": "tensorrt", "pneumonia_cnn_net": "onnxruntime"}
+    assert sorted(choices.runtimes(repository, ["pneumonia", "pneumonia_cnn", "chest_xray"], "9.0")) == [
+        ("pneumonia_cnn_net", "fp16.onnx", "onnxruntime CUDA"),  # and nothing of one that is not exported
+        ("pneumonia_net", "sm90.plan", "TensorRT"),
+    ]
     other = choices.as_published(Repository.read(folder, "tensorrt"), "8.9")  # a plan for another GPU does not count
     assert other.configs["pneumonia_net"].backend == "onnxruntime"
 

@@ -55,6 +55,13 @@ def test_numbers_follow_the_machine(cores: int, memory_mb: int, workers: int, re
     }
 
 
+@pytest.mark.parametrize(("shared_mb", "workers"), [(64, 8), (512, 64), (4, 1)])
+def test_workers_fit_into_shared_memory(shared_mb: int, workers: int) -> None:
+    """Two steps; a container has 64 MB of /dev/shm unless it is given more."""
+    machine = Machine(64, 256_000, (), shared_mb=shared_mb)
+    assert _values(machine)[STEP_WORKERS] == workers
+
+
 def test_what_the_user_says_comes_first() -> None:
     found = numbers(Machine(2, 24_000, ()), COMMITTED, NEEDED, NOTHING | {STEP_WORKERS: "5"})
     assert found[0].value == 5
