@@ -23,6 +23,7 @@ from report.answer import REPORT
 from report.card import Card, cards_below
 
 INPUT = "summary"
+WAIT_S = 60.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,11 +80,15 @@ def _together(client: triton.InferenceServerClient, inputs: list[triton.InferInp
     for one in waiting:
         client.async_infer(REPORT, inputs, partial(_done, one))
     for one in waiting:
-        one.result()
+        one.result(WAIT_S)
 
 
-def _done(waiting: Future[None], _result: object, error: Exception | None) -> None:
-    waiting.set_exception(error) if error else waiting.set_result(None)
+def _done(waiting: Future[None], **answer: object) -> None:
+    """Take Triton's `result` and `error`."""
+    if isinstance(error := answer["error"], Exception):
+        waiting.set_exception(error)
+    else:
+        waiting.set_result(None)
 
 
 def _cost(server: Server, call: Callable[[], object], answers: int, calls: int) -> float:
