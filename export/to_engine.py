@@ -6,8 +6,9 @@ in the ONNX graph, networks are strongly typed, and what came out is checked.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import importlib.util
+import importlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -58,7 +59,7 @@ def library() -> ModuleType:
     """
     if compute_capability():
         for name in ("tensorrt", "tensorrt_bindings"):  # NVIDIA's Triton image has the library without the first
-            if importlib.util.find_spec(name):
+            with contextlib.suppress(ImportError):
                 return importlib.import_module(name)
         _LOG.warning("a GPU, but no tensorrt: building with tensorrt_rtx, whose plans Triton does not load")
     try:

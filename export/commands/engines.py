@@ -43,6 +43,7 @@ def add(parser: ArgumentParser) -> None:
         type=Path,
         help="leave the repository as it is: build in a copy below this folder, once, and link it as INTO/models",
     )
+    parser.add_argument("--link", type=Path, help="with --into: link the copy here too, for one server alone")
     parser.add_argument(
         "--proofs", type=Path, help="for plans that Triton cannot load; default: .proofs in the repository"
     )
@@ -62,7 +63,7 @@ def run(options: Namespace) -> int:
         )
     asked = f"{','.join(spec.name for spec in chosen(options.models))} {options.precision}"
     name = key(options.repository, gpu, version, asked)
-    with own_copy(options.repository, options.into, name) as copy:
+    with own_copy(options.repository, options.into, name, options.link) as copy:
         if copy is None:
             print(f"{name}: unchanged", flush=True)
             return 0

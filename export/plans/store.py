@@ -49,8 +49,10 @@ def timings(into: Path, gpu: Gpu, library: str) -> Path:
 
 
 @contextlib.contextmanager
-def own_copy(repository: Path, into: Path, name: str, clock: Callable[[], float] = time.time) -> Iterator[Path | None]:
-    """A copy to build in, which becomes `into`/models when the block is over; None: it was built before.
+def own_copy(
+    repository: Path, into: Path, name: str, link: Path | None = None, clock: Callable[[], float] = time.time
+) -> Iterator[Path | None]:
+    """A copy to build in, which is linked when the block is over; None: it was built before.
 
     Several may build the same at once: whoever is last finds it there. A block that fails leaves no copy, and what was
     served stays.
@@ -59,6 +61,7 @@ def own_copy(repository: Path, into: Path, name: str, clock: Callable[[], float]
         repository: to be copied.
         into: folder of all copies.
         name: see `key`.
+        link: to it, for one server alone; None: `into`/models, which is the newest copy's.
         clock: seconds since the epoch, as file times are.
     """
     done = into / name
@@ -77,6 +80,8 @@ def own_copy(repository: Path, into: Path, name: str, clock: Callable[[], float]
             shutil.rmtree(partial, ignore_errors=True)
     done.touch()
     _point(into / CURRENT, name)
+    if link is not None:
+        _point(link, str(done.resolve()))
     _forget(into, done, clock())
 
 

@@ -44,7 +44,7 @@ name: plans
 image: {{ include "medserve.image" .root.Values.images.gpu }}
 imagePullPolicy: IfNotPresent
 command: [python3, -m, export]
-args: [engines, --repository, /models, --into, {{ include "medserve.planned" . }}]
+args: [engines, --repository, /models, --into, {{ include "medserve.planned" . }}, --link, /chosen/models]
 env:
   - {name: MODELS, value: {{ include "medserve.models" . | quote }}}
   - {name: HOME, value: /tmp}
@@ -53,6 +53,7 @@ securityContext: {{ include "medserve.confined" . | nindent 2 }}
 volumeMounts:
   - {{ include "medserve.models.mount" . }}
   - {name: plans, mountPath: /plans}
+  - {name: chosen, mountPath: /chosen}  # the copy of this pod: another version's pod may build at the same time
   - {name: tmp, mountPath: /tmp}
 {{- end }}
 

@@ -4,7 +4,7 @@
 {{- $repository := include "medserve.repository" . | fromYaml }}
 {{- $with := merge (dict "repository" $repository) . }}
 {{- $built := and .class.gpu (hasKey .class.gpu "plans") }}
-{{- $models := ternary (printf "%s/models" (include "medserve.planned" .)) "/models" (not (empty $built)) }}
+{{- $models := ternary "/chosen/models" "/models" (not (empty $built)) }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "medserve.grace" .root }}
@@ -25,24 +25,31 @@ containers:
       - {{ include "medserve.models.mount" $with }}
       {{- if $built }}
       - {name: plans, mountPath: /plans, readOnly: true}
+      - {name: chosen, mountPath: /chosen, readOnly: true}
       {{- end }}
       {{- include "medserve.scratch.mounts" . | nindent 6 }}
-volumes:
-  - name: models
-    {{- if $repository.uri }}
-    emptyDir: {sizeLimit: {{ $repository.sizeLimit }}}
-    {{- else }}
-    persistentVolumeClaim: {claimName: {{ $repository.claim }}, readOnly: true}
-    {{- end }}
-  {{- if and $repository.secret (hasPrefix "oci://" $repository.uri) }}
-  - name: registry
-    secret: {secretName: {{ $repository.secret }}, defaultMode: 0440}
-  {{- end }}
+volumes: {{ include "medserve.repository.volumes" $with | nindent 2 }}
   {{- if $built }}
   - name: plans
     persistentVolumeClaim: {claimName: {{ .class.gpu.plans.claim }}}
+  - name: chosen
+    emptyDir: {sizeLimit: 1Mi}
   {{- end }}
   {{- include "medserve.scratch.volumes" . | nindent 2 }}
+{{- end }}
+
+{{/* Where a class's repository comes from: {repository}. */}}
+{{- define "medserve.repository.volumes" -}}
+- name: models
+  {{- if .repository.uri }}
+  emptyDir: {sizeLimit: {{ .repository.sizeLimit }}}
+  {{- else }}
+  persistentVolumeClaim: {claimName: {{ .repository.claim }}, readOnly: true}
+  {{- end }}
+{{- if and .repository.secret (hasPrefix "oci://" .repository.uri) }}
+- name: registry
+  secret: {secretName: {{ .repository.secret }}, defaultMode: 0440}
+{{- end }}
 {{- end }}
 
 {{/* Where a class's pods may run, and how far apart: {root, name, class}. */}}

@@ -50,14 +50,31 @@ def test_plans_are_built_where_they_are_served_and_each_class_has_its_own() -> N
         spec = servers[name]["spec"]
         (build,), (server,) = spec["initContainers"], spec["containers"]
         place = f"/plans/medserve-{name}"
-        assert build["args"] == ["engines", "--repository", "/models", "--into", place]
-        assert server["args"] == ["--repository", f"{place}/models"]
+        assert build["image"] == server["image"]  # what builds a plan is what loads it
+        assert build["args"] == ["engines", "--repository", "/models", "--into", place, "--link", "/chosen/models"]
+        assert server["args"] == ["--repository", "/chosen/models"]
         assert build["resources"]["limits"]["nvidia.com/gpu"] == server["resources"]["limits"]["nvidia.com/gpu"] == "1"
         assert next(one for one in server["volumeMounts"] if one["name"] == "plans")["readOnly"] is True
         assert [one for one in build["env"] if one["name"] == "MODELS"] == [
             one for one in server["env"] if one["name"] == "MODELS"
         ]
     assert "initContainers" not in _servers(None)["cpu"]["spec"]
+
+
+def test_plans_of_an_upgrade_are_built_ahead_where_that_is_wanted() -> None:
+    documents = rendered(VALUES["gpu"])
+    (job,) = kinds(documents, "Job")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-upgrade"
+    spec, server = job["spec"]["template"]["spec"], _servers(VALUES["gpu"])["l4"]["spec"]
+    (build,), (own,) = spec["containers"], server["initContainers"]
+    assert build == own
+    assert {name: spec[name] for name in ("nodeSelector", "tolerations")} == {
+        name: server[name] for name in ("nodeSelector", "tolerations")
+    }
+    assert {one["name"] for one in spec["volumes"]} >= {mount["name"] for mount in build["volumeMounts"]}
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    for service in kinds(documents, "Service"):  # no call is sent to it
+        assert not service["spec"]["selector"].items() <= labels.items()
 
 
 def _environment(pod: dict) -> dict[str, str]:

@@ -121,7 +121,7 @@ def test_whatever_is_written_to_is_a_volume(name: str) -> None:
     places = {
         "server": {"/var/lib/medserve", "/tmp", "/dev/shm"},
         "kserve-container": {"/var/lib/medserve", "/tmp", "/dev/shm"},
-        "plans": {"/plans", "/tmp"},
+        "plans": {"/plans", "/chosen", "/tmp"},
         "fetch": {"/models", "/tmp"},
         "envoy": {"/tmp"},
         "gateway": {"/tmp", "/audit"} if name == "gateway" else {"/tmp"},

@@ -311,6 +311,10 @@ def test_the_library_is_the_gpus(monkeypatch: pytest.MonkeyPatch, caplog: pytest
     _gpu(monkeypatch, "9.0")
     assert to_engine.library() is rtx
     assert "no tensorrt" in caplog.text
+    bindings = ModuleType("tensorrt_bindings")  # all that NVIDIA's Triton image needs besides its own library
+    monkeypatch.setitem(sys.modules, "tensorrt_bindings", bindings)
+    assert to_engine.library() is bindings
+    monkeypatch.setitem(sys.modules, "tensorrt_bindings", None)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     with pytest.raises(ValueError, match="pip install tensorrt-rtx-cu13"):
         to_engine.library()

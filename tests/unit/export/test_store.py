@@ -55,6 +55,16 @@ def test_what_was_built_is_not_built_again(source: Path, tmp_path: Path) -> None
     assert not (source / "x_net" / "1" / "sm90.plan").exists()
 
 
+def test_link_of_one_server_stays_at_its_own_copy(source: Path, tmp_path: Path) -> None:
+    into = tmp_path / "work"
+    into.mkdir()
+    with own_copy(source, into, "old", tmp_path / "chosen"):
+        pass
+    _build(source, into, "new")  # a pod of the next version, on the same claim
+    assert (tmp_path / "chosen").resolve() == into / "old"
+    assert (into / "models").resolve() == into / "new"
+
+
 def test_a_build_that_fails_leaves_what_is_served(source: Path, tmp_path: Path) -> None:
     into = tmp_path / "work"
     into.mkdir()
