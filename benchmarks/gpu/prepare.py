@@ -8,7 +8,7 @@
 carried.toml says which networks travel in which.
 
 Each stays below what fits through one transfer. The repository must have been exported with PICTURES, so that the gate
-published FP16. On the machine, `bash .gpuN/setup.sh` after each transfer puts things in their place.
+published FP16. On the machine, `. .gpuN/setup.sh` after each transfer puts things in their place.
 """
 
 from __future__ import annotations

@@ -2,17 +2,19 @@
 # where its python3 looks. Idempotent. A later transfer finds what an earlier one left.
 set -e
 site=$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
-kept=/opt/medserve
+kept=${KEPT:-/opt/medserve}
 mkdir -p "$kept"
 if [ -f .gpu1/triton.tar.xz ]; then # its worker needs numpy < 2
     rm -rf "$site"/numpy "$site"/numpy-*.dist-info "$site"/numpy.libs
     tar -C "$site" -xJf .gpu1/triton.tar.xz
     mv -f "$site"/libpython3.12.so.1.0 "$kept"/
+    rm .gpu1/triton.tar.xz # a later transfer sources this again
 fi
 if [ -f .gpu2/ort.0 ]; then cp .gpu2/ort.0 "$kept"/; fi
 if [ -f .gpu3/ort.1 ]; then
     rm -rf "$site"/onnxruntime "$site"/onnxruntime-*.dist-info
     cat "$kept"/ort.0 .gpu3/ort.1 | tar -C "$site" -xJ
+    rm .gpu3/ort.1
 fi
 for brought in .gpu[1-5]; do
     if [ -d "$brought/models" ]; then cp -r "$brought"/models/. model_repository/; fi
