@@ -14,6 +14,7 @@ SHM = Path("/dev/shm")
 _CPUINFO = Path("/proc/cpuinfo")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_TASK_LIMIT = Path("/sys/fs/cgroup/pids.max")
 # Units for eight and sixteen bits, on x86-64 and on arm64. What else a CPU has, changes no choice.
 _DECIDING = frozenset(
     {"avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimddp", "bf16", "i8mm"}
@@ -30,6 +31,7 @@ class Machine:
         cpu: see `cpu_features`.
         gpu: compute capability of its first GPU, such as "9.0"; "": it has none.
         shared_mb: free in /dev/shm, which a container gets little of; None: not known.
+        tasks: processes and threads that its container may have; None: no limit.
     """
 
     cores: int
@@ -37,12 +39,13 @@ class Machine:
     cpu: tuple[str, ...]
     gpu: str = ""
     shared_mb: int | None = None
+    tasks: int | None = None
 
     @classmethod
     def this(cls) -> Machine:
         """This one."""
         shared_mb = shutil.disk_usage(SHM).free >> 20 if SHM.is_dir() else None
-        return cls(usable_cores(), _memory_mb(), cpu_features(), compute_capability() or "", shared_mb)
+        return cls(usable_cores(), _memory_mb(), cpu_features(), compute_capability() or "", shared_mb, _task_limit())
 
     def __str__(self) -> str:
         gpu = f"a GPU of compute capability {self.gpu}" if self.gpu else "no GPU"
@@ -76,3 +79,10 @@ def _memory_mb(limit: Path = _MEMORY_LIMIT) -> int:
         return min(physical, int(limit.read_text("utf-8"))) >> 20
     except (OSError, ValueError):  # no such limit: "max"
         return physical >> 20
+
+
+def _task_limit(limit: Path = _TASK_LIMIT) -> int | None:
+    try:
+        return int(limit.read_text("utf-8"))
+    except (OSError, ValueError):  # no such limit: "max"
+        return None

@@ -25,6 +25,8 @@ VARIABLES = (STEP_WORKERS, REPORT_WORKERS, ENGINE_THREADS, QUEUE_SIZE)
 # (docs/performance.md), so that one process is enough for the calls of this many cores.
 CORES_PER_REPORT_WORKER = 8
 WORKER_MB = 96  # measured: 70 to 90 of its own once it has read a few pictures
+# Measured: Triton keeps 35 threads for each instance of a python model, whose process has 7 itself.
+TASKS_PER_WORKER, OTHER_TASKS = 44, 512
 SHARED_MB_PER_WORKER = 2  # of /dev/shm: Triton's 1 MiB default region, and room for it to grow once
 QUEUED_MB = PLACE_BYTES >> 20
 SHORTEST, LONGEST = 128, MOST_PLACES  # requests in one queue
@@ -65,6 +67,8 @@ def numbers(machine: Machine, repository: Repository, needed: Iterable[str], giv
     room = machine.memory_mb // 4 // WORKER_MB // max(1, len(steps))
     if machine.shared_mb is not None:  # the other half is for what is sent
         room = min(room, machine.shared_mb // 2 // SHARED_MB_PER_WORKER // max(1, len(steps)))
+    if machine.tasks is not None:  # the rest is for networks, reports, and what else runs there
+        room = min(room, (machine.tasks - OTHER_TASKS) * 3 // 4 // TASKS_PER_WORKER // max(1, len(steps)))
     workers = max(1, min(machine.cores, room))
     reporters_room = max(1, machine.memory_mb // 16 // WORKER_MB)
     queue = max(SHORTEST, min(LONGEST, machine.memory_mb // 8 // QUEUED_MB))
@@ -74,7 +78,8 @@ def numbers(machine: Machine, repository: Repository, needed: Iterable[str], giv
             workers,
             f"of each preprocessing step: one a core ({machine.cores}), at most {max(1, room)}, so that workers of "
             f"{WORKER_MB} MB for {len(steps)} steps fit into a quarter of the memory, "
-            f"and their regions of {SHARED_MB_PER_WORKER} MiB into half of /dev/shm",
+            f"their regions of {SHARED_MB_PER_WORKER} MiB into half of /dev/shm, and {TASKS_PER_WORKER} tasks for each "
+            "into what the container may have",
         ),
         Number(
             REPORT_WORKERS,

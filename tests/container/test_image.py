@@ -125,7 +125,7 @@ def test_it_runs_without_any_right(up: Up) -> None:
     host = up.inspected()["HostConfig"]
     assert host["ReadonlyRootfs"]
     assert host["Memory"] == 2 << 30
-    assert host["PidsLimit"] == 4096
+    assert host["PidsLimit"] == 16384
     status = dict(line.split(":\t", 1) for line in up.inside("cat /proc/1/status").splitlines() if ":\t" in line)
     assert status["Uid"].split() == ["1000"] * 4
     assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
