@@ -25,8 +25,8 @@ VARIABLES = (STEP_WORKERS, REPORT_WORKERS, ENGINE_THREADS, QUEUE_SIZE)
 # (docs/performance.md), so that one process is enough for the calls of this many cores.
 CORES_PER_REPORT_WORKER = 8
 WORKER_MB = 96  # measured: 70 to 90 of its own once it has read a few pictures
-# Measured: Triton keeps 35 threads for each instance of a python model, whose process has 7 itself.
-TASKS_PER_WORKER, OTHER_TASKS = 44, 512
+# Measured: Triton keeps 35 threads for each instance of a python model, whose process has 7 to 11 itself.
+TASKS_PER_WORKER, OTHER_TASKS = 48, 512
 SHARED_MB_PER_WORKER = 2  # of /dev/shm: Triton's 1 MiB default region, and room for it to grow once
 QUEUED_MB = PLACE_BYTES >> 20
 SHORTEST, LONGEST = 128, MOST_PLACES  # requests in one queue

@@ -62,7 +62,7 @@ def test_workers_fit_into_shared_memory(shared_mb: int, workers: int) -> None:
     assert _values(machine)[STEP_WORKERS] == workers
 
 
-@pytest.mark.parametrize(("tasks", "workers"), [(4096, 30), (16384, 64), (512, 1)])
+@pytest.mark.parametrize(("tasks", "workers"), [(4096, 28), (16384, 64), (512, 1)])
 def test_workers_fit_into_the_containers_tasks(tasks: int, workers: int) -> None:
     assert _values(Machine(64, 256_000, (), tasks=tasks))[STEP_WORKERS] == workers
 
