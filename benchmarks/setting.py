@@ -44,7 +44,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
         Args:
             repository: that is served.
-            files: see `benchmarks.load.traffic.told`.
+            files: see `benchmarks.load.traffic.files_description`.
             models: that are asked.
             url: of a server that was not started here; "": none.
         """

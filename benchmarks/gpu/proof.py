@@ -1,14 +1,14 @@
 """python -m benchmarks.gpu.proof: what a machine with one NVIDIA GPU and no network can show.
 
-facts      the driver, through the project's own ctypes
 parity     each network's files on CUDA, judged by the project's own gate
 engine     rate of each file by batch, in the engine that profile `cuda` serves it with
 decode     rate of the preprocessing step's own function, and of the GPU's JPEG decoder
 gate       what a network answers to images that the GPU decoded
 serve      a real Triton under load: p50, p95, p99, GPU use
 
-A section that fails is named, and the next one begins; figures are written after each. With --cpu the CPU stands in for
-the GPU: that shows that the proof runs, and nothing of a GPU. Status 1: a section failed, or a promise was missed.
+What the driver reports is always among the figures. A section that fails is named, and the next one begins; figures
+are written after each. With --cpu the CPU stands in for the GPU: that shows that the proof runs, and nothing of a
+GPU. Status 1: a section failed, or a promise was missed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from benchmarks.gpu.networks import Network, networks, parity, rates
 from benchmarks.gpu.report import Facts, GpuProof, tables
 from benchmarks.gpu.serving import served
 from benchmarks.load.slo import Campaign
-from benchmarks.load.traffic import told
+from benchmarks.load.traffic import files_description
 from benchmarks.options import add_data, end_on_signals, named, positive
 from benchmarks.setting import Setting
 from export.card import tool_versions
@@ -50,14 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     end_on_signals()
     if not options.cpu and first_gpu() is None:
-        print("gpu: expected an NVIDIA GPU whose driver answers, found none. Run with --cpu to try it without.")
+        print(
+            "gpu: expected an NVIDIA GPU whose driver answers, found none. Run with --cpu to try it without.",
+            file=sys.stderr,
+        )
         return 1
     profile = "" if options.cpu else CUDA_PROFILE
     found = list(networks(options.repository, profile, options.models))
     if not found:
         print(
             f"gpu: expected exported models in {options.repository}, some of {', '.join(options.models)}; found none. "
-            "Run `make export`."
+            "Run `make export`.",
+            file=sys.stderr,
         )
         return 1
     options.out.mkdir(parents=True, exist_ok=True)
@@ -142,7 +146,7 @@ SECTIONS: Mapping[str, Section] = {
 
 def _setting(options: argparse.Namespace, found: Sequence[Network]) -> Setting:
     names = [network.spec.name for network in found]
-    return Setting.here(options.repository, told(Campaign.read(), options.data, names), names)
+    return Setting.here(options.repository, files_description(Campaign.read(), options.data, names), names)
 
 
 def _facts(*, gpu: bool) -> Facts:

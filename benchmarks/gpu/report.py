@@ -161,13 +161,13 @@ class GpuProof(msgspec.Struct, frozen=True, kw_only=True, tag="gpu", tag_field="
 def tables(found: GpuProof) -> str:
     """Return every table in Markdown, without those that hold nothing."""
     facts = found.facts
-    told = (
+    headline = (
         f"{facts.gpu}, compute capability {facts.capability}, {facts.multiprocessors} multiprocessors; {facts.driver}"
         if facts.gpu
         else "No GPU: the CPU stood in for it, so that these figures say nothing of one."
     )
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
-    parts = [f"{told}. {versions}." if facts.gpu else f"{told} {versions}."]
+    parts = [f"{headline}. {versions}." if facts.gpu else f"{headline} {versions}."]
     parts += _table(
         "Answers on the GPU against the proved file on the CPU",
         ("model", "file", "against", "items", "max abs. Δp", "flips (ties)", "lost reviews", "bounds"),

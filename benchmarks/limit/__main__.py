@@ -26,7 +26,7 @@ from benchmarks.live import ServerEnded
 from benchmarks.load.generator import Generator
 from benchmarks.load.slo import Campaign, Slo, SloError
 from benchmarks.load.target import own_target
-from benchmarks.load.traffic import Item, items, told
+from benchmarks.load.traffic import Item, files_description, items
 from benchmarks.options import add_data, add_runs, end_on_signals, named, positive
 from benchmarks.setting import Setting
 from export.models import all_specs
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     specs = all_specs()
     end_on_signals()
     names = named(options.models, [spec.name for spec in specs.values() if not spec.on_request])
-    setting = Setting.here(options.repository, told(Campaign.read(), options.data, names), names)
+    setting = Setting.here(options.repository, files_description(Campaign.read(), options.data, names), names)
     print(f"{setting}; {options.rounds} rounds by turns", flush=True)
     found: dict[str, list[report.Turn]] = {}
     missed: list[str] = []

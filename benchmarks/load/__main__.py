@@ -24,7 +24,7 @@ from benchmarks.load.generator import Generator
 from benchmarks.load.run import Run
 from benchmarks.load.slo import FILE, Campaign, Slo, SloError
 from benchmarks.load.target import Target, own_target
-from benchmarks.load.traffic import told
+from benchmarks.load.traffic import files_description
 from benchmarks.load.verdict import Judged, Load, judged
 from benchmarks.load.watch import Watch
 from benchmarks.options import add_data, add_runs, end_on_signals, named
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         campaign = Campaign.read(options.slo_file)
         chosen = _chosen(options, campaign)
         models = [name for slo in chosen for name in slo.models]
-        files = told(campaign, options.data, models)
+        files = files_description(campaign, options.data, models)
         setting = Setting.here(options.repository, files, models, options.url)
         print(f"{setting}; {options.runs or campaign.runs} runs of each\n\n{table.HEADER}", flush=True)
         folder = options.out / time.strftime("%Y%m%d-%H%M%S")

@@ -37,7 +37,7 @@ def has_files(files: Files, data: Path) -> bool:
     return (data / files.table).is_file() if files.table else bool(pictures_below(data / files.folder))
 
 
-def told(campaign: Campaign, data: Path | None, models: Iterable[str]) -> str:
+def files_description(campaign: Campaign, data: Path | None, models: Iterable[str]) -> str:
     """Whether files of these models are real, in words."""
     if data is None:
         return "made files"

@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.figures import write
 from benchmarks.live import ServerEnded
 from benchmarks.load.slo import Campaign
-from benchmarks.load.traffic import items, told
+from benchmarks.load.traffic import files_description, items
 from benchmarks.options import add_data, add_runs, end_on_signals
 from benchmarks.peers.compare import TOLERANCES, Comparison
 from benchmarks.peers.environments import NotInstalled, install
@@ -141,7 +141,7 @@ def _compare(peers: Sequence[Peer], options: argparse.Namespace) -> int:
     campaign, reference = Campaign.read(), Reference(options.repository)
     typical = [item[IMAGE] for item in items(campaign.files[SPEC.name], options.data, PICTURES)]
     expected = {picture: reference(picture) for picture in typical}
-    setting = Setting.here(options.repository, told(campaign, options.data, [SPEC.name]), [SPEC.name])
+    setting = Setting.here(options.repository, files_description(campaign, options.data, [SPEC.name]), [SPEC.name])
     print(f"{setting}; {options.rounds} rounds by turns, {len(expected)} pictures", flush=True)
     turns: list[Turn] = []
     failed: list[str] = []

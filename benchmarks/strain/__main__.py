@@ -19,7 +19,7 @@ from benchmarks.live import ServerEnded
 from benchmarks.load.generator import Generator
 from benchmarks.load.slo import Campaign, SloError
 from benchmarks.load.target import Target, own_target
-from benchmarks.load.traffic import Item, items, told
+from benchmarks.load.traffic import Item, files_description, items
 from benchmarks.options import add_data, add_runs, end_on_signals, positive
 from benchmarks.setting import Setting
 from benchmarks.strain import overload, report, soak
@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 1 if something expected did not hold, or a run proves nothing."""
     options = _parser().parse_args(arguments)
     end_on_signals()
-    setting = Setting.here(options.repository, told(CAMPAIGN, options.data, [options.model]), [options.model])
+    setting = Setting.here(
+        options.repository, files_description(CAMPAIGN, options.data, [options.model]), [options.model]
+    )
     print(setting, flush=True)
     name = f"{options.command}-{options.model}-{time.strftime('%Y%m%d-%H%M%S')}"
     missed: list[str] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.commands.options import add_folders, add_models, add_pictures, chosen, pictures_of, variable
-from export.plans.plan import EngineError, library_version
+from export.plans.plan import EngineError, check_served_by, library_version
 from export.plans.store import key, own_copy, timings
 from export.publish import published
 from export.sources import folder_labels, sources
@@ -61,6 +61,8 @@ def run(options: Namespace) -> int:
         raise ValueError(
             f"INTO: expected a GPU and its tensorrt, got {gpu.product if gpu else 'no GPU'} and {version}."
         )
+    if server := options.server_tensorrt or nvinfer.library_version():
+        check_served_by(version, server)  # before a copy is made, which would be kept without a plan
     asked = f"{','.join(spec.name for spec in chosen(options.models))} {options.precision}"
     name = key(options.repository, gpu, version, asked)
     with own_copy(options.repository, options.into, name, options.link) as copy:

@@ -56,9 +56,9 @@ class PlanEngine:
                 self._memory.upload(addresses[name], array)
             if not self._context.execute_async_v3(self._memory.stream):
                 raise EngineError("plan: expected answers, got none: the run failed.")
-            self._memory.wait()
             for name in outputs:
                 self._memory.download(computed[name], addresses[name])
+            self._memory.wait()
         finally:
             for address in addresses.values():
                 self._memory.free(address)

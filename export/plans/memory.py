@@ -18,8 +18,8 @@ _CALLS: dict[str, list[Any]] = {
     "cuStreamCreate": [ctypes.POINTER(ctypes.c_void_p), ctypes.c_uint],
     "cuStreamSynchronize": [ctypes.c_void_p],
     "cuMemAlloc_v2": [ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t],
-    "cuMemcpyHtoD_v2": [ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t],
-    "cuMemcpyDtoH_v2": [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_size_t],
+    "cuMemcpyHtoDAsync_v2": [ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p],
+    "cuMemcpyDtoHAsync_v2": [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_size_t, ctypes.c_void_p],
     "cuMemFree_v2": [ctypes.c_uint64],
 }
 
@@ -37,10 +37,10 @@ class Memory(Protocol):
         """Return the address of `size` bytes, which stay until they are freed."""
 
     def upload(self, address: int, array: NDArray[Any]) -> None:
-        """Copy an array, in C order, to an address."""
+        """Copy an array, in C order, to an address, before what runs on `stream` later. It must live until `wait`."""
 
     def download(self, array: NDArray[Any], address: int) -> None:
-        """Fill an array, in C order, from an address."""
+        """Fill an array, in C order, from an address, after what ran on `stream` before; it is filled after `wait`."""
 
     def wait(self) -> None:
         """Return when everything on `stream` has run."""
@@ -78,10 +78,11 @@ class GpuMemory:
         return address.value
 
     def upload(self, address: int, array: NDArray[Any]) -> None:
-        self._call("cuMemcpyHtoD_v2", address, array.ctypes.data, array.nbytes)
+        # In the stream: a plain copy may return before the GPU has the bytes, and this stream waits for no other.
+        self._call("cuMemcpyHtoDAsync_v2", address, array.ctypes.data, array.nbytes, self.stream)
 
     def download(self, array: NDArray[Any], address: int) -> None:
-        self._call("cuMemcpyDtoH_v2", array.ctypes.data, address, array.nbytes)
+        self._call("cuMemcpyDtoHAsync_v2", array.ctypes.data, address, array.nbytes, self.stream)
 
     def wait(self) -> None:
         self._call("cuStreamSynchronize", self.stream)

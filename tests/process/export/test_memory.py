@@ -31,9 +31,10 @@ def test_memory_returns_what_was_uploaded(driver: ctypes.CDLL) -> None:
     address = memory.allocate(sent.nbytes)
     assert address > 1 << 32  # addresses have 64 bits: one that were cut would not be the array's
     memory.upload(address, sent)
-    memory.wait()
-    received = np.empty_like(sent)
+    received = np.zeros_like(sent)
     memory.download(received, address)
+    assert not received.any()  # copies are the stream's: nothing is there before it has run
+    memory.wait()
     assert np.array_equal(received, sent)
     memory.free(address)
     assert driver.stand_in_held() == 0

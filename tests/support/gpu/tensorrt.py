@@ -201,6 +201,7 @@ class _Context:
     def execute_async_v3(self, stream):
         if stream != 0x7FFF00000022:
             return False
+        ctypes.CDLL("libcuda.so.1").stand_in_run()  # copies that the stream was given before
         session = self._engine.session
         sent = {name: self._memory(name, shape) for name, shape in self._shapes.items()}
         names = [output.name for output in session.get_outputs()]

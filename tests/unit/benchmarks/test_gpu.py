@@ -79,12 +79,12 @@ def test_proof_without_a_gpu_says_how_to_try_it(
 ) -> None:
     monkeypatch.setattr(proof, "first_gpu", lambda: None)
     assert proof.main([]) == 1
-    assert capsys.readouterr().out.strip().endswith("found none. Run with --cpu to try it without.")
+    assert capsys.readouterr().err.strip().endswith("found none. Run with --cpu to try it without.")
 
 
 def test_proof_without_models_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert proof.main(["--cpu", "--repository", str(tmp_path)]) == 1
-    assert "Run `make export`" in capsys.readouterr().out
+    assert "Run `make export`" in capsys.readouterr().err
 
 
 def test_carried_models_are_models_with_one_image() -> None:

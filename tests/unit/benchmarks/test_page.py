@@ -12,7 +12,7 @@ from benchmarks.figures import FiguresError, write
 from benchmarks.limit.inprocess import Cost
 from benchmarks.limit.report import Limit, Turn
 from benchmarks.load.slo import Campaign, Slo
-from benchmarks.load.traffic import told
+from benchmarks.load.traffic import files_description
 from benchmarks.load.verdict import Load, judged
 from benchmarks.load.watch import Served, Step
 from benchmarks.page.page import text
@@ -115,9 +115,9 @@ def test_a_setting_says_what_the_figures_are_of(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "cxr").mkdir()
     (tmp_path / "cxr" / "film.png").write_bytes(b"")
     campaign = Campaign.read()
-    assert told(campaign, tmp_path, ["chest_xray"]) == "real files"
-    assert told(campaign, tmp_path, ["chest_xray", "brain_ct"]) == "real files, but made ones for brain_ct"
-    assert told(campaign, None, ["chest_xray"]) == "made files"
+    assert files_description(campaign, tmp_path, ["chest_xray"]) == "real files"
+    assert files_description(campaign, tmp_path, ["chest_xray", "brain_ct"]) == "real files, but made ones for brain_ct"
+    assert files_description(campaign, None, ["chest_xray"]) == "made files"
     real = Setting.here(tmp_path, "real files", ["chest_xray"])
     assert "real files; untrained weights in chest_xray; commit 1234abc+; " in str(real)
     there = Setting.here(tmp_path, "made files", ["chest_xray"], "grpc://gpu:8001")
